@@ -1,0 +1,269 @@
+import { randomUUID } from "node:crypto";
+import type { Database, Statement } from "better-sqlite3";
+import { openDatabase } from "./database.ts";
+import { findDeadOwners } from "./owners.ts";
+
+/** Rows deleted in one transaction when a batch is purged, so that appends need not wait long. */
+const PURGE_ROWS = 500;
+
+/** A payload as it was received. */
+export interface BufferedPayload {
+  /** Its place in the order of arrival; never reused. */
+  id: number;
+  /** Unix time in milliseconds. */
+  receivedAt: number;
+  /** Name of the token that it was sent with. */
+  token: string;
+  /** The bytes as received: gzip stays gzip. */
+  payload: Buffer;
+}
+
+/** Payloads that one worker has claimed. */
+export interface ClaimedBatch {
+  /** UUID; the same whenever these payloads are tried again. */
+  batchId: string;
+  payloads: BufferedPayload[];
+  /** Tries before this one; above 0 the batch may have landed already. */
+  earlierAttempts: number;
+}
+
+/** Bounds of one batch. */
+export interface ClaimLimits {
+  maxRows: number;
+  /** Payload bytes; a single larger payload makes a batch of its own. */
+  maxBytes: number;
+}
+
+export interface ClaimSessionOptions {
+  /** The buffer file. */
+  path: string;
+  /** Id of the owning process, from the buffer's `registerOwner`. */
+  owner: string;
+  /** Number of this worker, from 0; shows as `100 + worker` in `buffer_rows`. */
+  worker: number;
+  /** Whether settling a claim waits for the disk. */
+  durability: "process" | "power";
+}
+
+interface ClaimRow {
+  batch_id: string;
+  lo: number;
+  hi: number;
+  rows: number;
+  bytes: number;
+  state: "claimed" | "landed";
+  attempts: number;
+}
+
+/**
+ * One worker's view of a buffer: claims batches by id range, reads them, gives them up when they
+ * have landed. Has its own SQLite handle, so it belongs to one thread.
+ */
+export class ClaimSession {
+  /** The same for the life of the buffer file. */
+  readonly bufferId: string;
+  readonly #database: Database;
+  readonly #owner: string;
+  readonly #worker: number;
+  readonly #sizes: Statement<[number], { id: number; bytes: number }>;
+  readonly #payloads: Statement<[number, number], [number, number, string, Buffer]>;
+
+  constructor({ path, owner, worker, durability }: ClaimSessionOptions) {
+    this.#database = openDatabase(path, { durability });
+    this.#owner = owner;
+    this.#worker = worker;
+    this.bufferId = String(
+      this.#database.prepare("SELECT value FROM meta WHERE key = 'buffer_id'").pluck().get(),
+    );
+    this.#sizes = this.#database.prepare(
+      "SELECT id, length(payload) AS bytes FROM payloads WHERE id > ? ORDER BY id",
+    );
+    this.#payloads = this.#database
+      .prepare<[number, number]>(
+        `SELECT payloads.id, received_at, coalesce(name, 'default'), payload
+         FROM payloads LEFT JOIN tokens ON tokens.id = payloads.token
+         WHERE payloads.id BETWEEN ? AND ? ORDER BY payloads.id`,
+      )
+      .raw() as unknown as Statement<[number, number], [number, number, string, Buffer]>;
+  }
+
+  /** Pending payloads and when the oldest of them was received, in Unix milliseconds. */
+  pending(): { rows: number; bytes: number; oldestReceivedAt: number | undefined } {
+    const row = this.#database
+      .prepare<[], { rows: number; bytes: number; oldest: number | null }>(
+        `SELECT appended_rows - claimed_rows AS rows, appended_bytes - claimed_bytes AS bytes,
+           (SELECT received_at FROM payloads WHERE id > claimed_id ORDER BY id LIMIT 1) AS oldest
+         FROM progress`,
+      )
+      .get();
+    return {
+      rows: row?.rows ?? 0,
+      bytes: row?.bytes ?? 0,
+      oldestReceivedAt: row?.oldest ?? undefined,
+    };
+  }
+
+  /** Claims the oldest pending payloads; undefined when there are none. */
+  claim(limits: ClaimLimits): ClaimedBatch | undefined {
+    const claim = this.#database.transaction((): ClaimRow | undefined => {
+      const cursor = Number(
+        this.#database.prepare("SELECT claimed_id FROM progress").pluck().get(),
+      );
+      const range = this.#measure(cursor, limits);
+      if (range === undefined) return undefined;
+      const row: ClaimRow = { batch_id: randomUUID(), ...range, state: "claimed", attempts: 1 };
+      this.#database
+        .prepare("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, 'claimed', 1, ?)")
+        .run(
+          row.batch_id,
+          this.#owner,
+          this.#worker,
+          row.lo,
+          row.hi,
+          row.rows,
+          row.bytes,
+          Date.now(),
+        );
+      this.#database
+        .prepare(
+          `UPDATE progress SET claimed_id = ?, claimed_rows = claimed_rows + ?,
+             claimed_bytes = claimed_bytes + ?`,
+        )
+        .run(row.hi, row.rows, row.bytes);
+      return row;
+    });
+    const row = claim.immediate();
+    return row && this.#read(row);
+  }
+
+  /**
+   * Takes over one claim of a worker that died: an earlier one with this session's owner and number,
+   * or any of a dead process. The batch keeps its id and its payloads. A batch that had landed is
+   * only purged. Undefined when there is nothing to recover.
+   */
+  recover(): ClaimedBatch | undefined {
+    for (;;) {
+      const row = this.#takeOver();
+      if (row === undefined) return undefined;
+      if (row.state === "claimed") return this.#read(row);
+      this.#purge(row.batch_id);
+    }
+  }
+
+  /**
+   * Gives up a batch that the destination holds durably: from now on it is not tried again, and its
+   * payloads leave the file.
+   */
+  settle(batchId: string): void {
+    this.#database.prepare("UPDATE claims SET state = 'landed' WHERE batch_id = ?").run(batchId);
+    this.#purge(batchId);
+  }
+
+  /** Ids of every batch that is claimed or not yet purged, whoever holds it. */
+  openBatchIds(): string[] {
+    return this.#database.prepare("SELECT batch_id FROM claims").pluck().all() as string[];
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #measure(
+    cursor: number,
+    limits: ClaimLimits,
+  ): Pick<ClaimRow, "lo" | "hi" | "rows" | "bytes"> | undefined {
+    let lo = 0;
+    let hi = 0;
+    let rows = 0;
+    let bytes = 0;
+    for (const row of this.#sizes.iterate(cursor)) {
+      if (rows > 0 && bytes + row.bytes > limits.maxBytes) break;
+      if (rows === 0) lo = row.id;
+      hi = row.id;
+      rows++;
+      bytes += row.bytes;
+      if (rows >= limits.maxRows) break;
+    }
+    return rows === 0 ? undefined : { lo, hi, rows, bytes };
+  }
+
+  #read(row: ClaimRow): ClaimedBatch {
+    return {
+      batchId: row.batch_id,
+      earlierAttempts: row.attempts - 1,
+      payloads: this.#payloads.all(row.lo, row.hi).map(([id, receivedAt, token, payload]) => ({
+        id,
+        receivedAt,
+        token,
+        payload,
+      })),
+    };
+  }
+
+  #takeOver(): ClaimRow | undefined {
+    const hasClaims = this.#database.prepare("SELECT 1 FROM claims LIMIT 1").get();
+    if (hasClaims === undefined) return undefined;
+    const takeOver = this.#database.transaction((): ClaimRow | undefined => {
+      const dead = JSON.stringify(findDeadOwners(this.#database, this.#owner));
+      const row = this.#database
+        .prepare<[string, number, string], ClaimRow>(
+          `SELECT * FROM claims
+           WHERE (owner = ? AND worker = ?)
+             OR owner NOT IN (SELECT owner FROM owners)
+             OR owner IN (SELECT value FROM json_each(?))
+           ORDER BY lo LIMIT 1`,
+        )
+        .get(this.#owner, this.#worker, dead);
+      if (row === undefined) return undefined;
+      this.#database
+        .prepare(
+          `UPDATE claims SET owner = ?, worker = ?, attempts = attempts + 1, claimed_at = ?
+           WHERE batch_id = ?`,
+        )
+        .run(this.#owner, this.#worker, Date.now(), row.batch_id);
+      this.#database
+        .prepare(
+          `DELETE FROM owners WHERE owner IN (SELECT value FROM json_each(?))
+             AND owner NOT IN (SELECT owner FROM claims)`,
+        )
+        .run(dead);
+      return { ...row, attempts: row.attempts + 1 };
+    });
+    return takeOver.immediate();
+  }
+
+  #purge(batchId: string): void {
+    while (this.#purgeSome(batchId));
+  }
+
+  /** @returns whether there is more to purge. */
+  #purgeSome(batchId: string): boolean {
+    const purge = this.#database.transaction((): boolean => {
+      const claim = this.#database
+        .prepare<[string], { lo: number; hi: number }>(
+          "SELECT lo, hi FROM claims WHERE batch_id = ? AND state = 'landed'",
+        )
+        .get(batchId);
+      if (claim === undefined) return false;
+      const to = Math.min(claim.hi, claim.lo + PURGE_ROWS - 1);
+      const sizes = this.#database
+        .prepare<[number, number], { rows: number; bytes: number | null }>(
+          "SELECT count(*) AS rows, sum(length(payload)) AS bytes FROM payloads WHERE id BETWEEN ? AND ?",
+        )
+        .get(claim.lo, to);
+      this.#database.prepare("DELETE FROM payloads WHERE id BETWEEN ? AND ?").run(claim.lo, to);
+      this.#database
+        .prepare(
+          "UPDATE progress SET purged_rows = purged_rows + ?, purged_bytes = purged_bytes + ?",
+        )
+        .run(sizes?.rows ?? 0, sizes?.bytes ?? 0);
+      if (to === claim.hi) {
+        this.#database.prepare("DELETE FROM claims WHERE batch_id = ?").run(batchId);
+        return false;
+      }
+      this.#database.prepare("UPDATE claims SET lo = ? WHERE batch_id = ?").run(to + 1, batchId);
+      return true;
+    });
+    return purge.immediate();
+  }
+}

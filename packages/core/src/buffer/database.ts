@@ -1,0 +1,52 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import Sqlite, { type Database } from "better-sqlite3";
+import { assertNodeVersion } from "../node-version.ts";
+
+/** Larger pages than SQLite's 4 KiB: payloads of a kilobyte overflow less and commits write fewer. */
+const PAGE_BYTES = 16 * 1024;
+const BUSY_TIMEOUT_MS = 5_000;
+/** The WAL file is cut back to this size when it is reset. */
+const WAL_KEPT_BYTES = 16 * 1024 * 1024;
+
+export interface OpenOptions {
+  /** Whether a commit waits for the disk. */
+  durability: "process" | "power";
+}
+
+/** Opens a buffer file for reading and writing, with the pragmas that every handle on it needs. */
+export function openDatabase(path: string, { durability }: OpenOptions): Database {
+  assertNodeVersion();
+  mkdirSync(dirname(path), { recursive: true });
+  const isNew = !existsSync(path);
+  const database = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    // Before anything that takes a lock: switching to WAL without it fails at once under contention.
+    database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    if (isNew) {
+      // Both only take effect before the first page is written.
+      database.pragma("auto_vacuum = INCREMENTAL");
+      database.pragma(`page_size = ${PAGE_BYTES}`);
+    }
+    database.pragma("journal_mode = WAL");
+    database.pragma(`synchronous = ${durability === "power" ? "FULL" : "NORMAL"}`);
+    database.pragma("cache_size = -64000");
+    database.pragma("mmap_size = 268435456");
+    database.pragma("temp_store = MEMORY");
+    // The maintenance thread checkpoints: a checkpoint inside a commit would stall the event loop.
+    database.pragma("wal_autocheckpoint = 0");
+    database.pragma(`journal_size_limit = ${WAL_KEPT_BYTES}`);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** Whether an error is SQLite's, with one of these primary result codes. */
+export function isSqliteError(error: unknown, ...codes: string[]): boolean {
+  return (
+    error instanceof Sqlite.SqliteError &&
+    codes.some((code) => error.code === code || error.code.startsWith(`${code}_`))
+  );
+}

@@ -1,0 +1,208 @@
+import type { Database, Statement } from "better-sqlite3";
+import { isSqliteError } from "./database.ts";
+import type { Progress } from "./schema.ts";
+
+/** How long an append may wait for another connection's write to end, in milliseconds. */
+const BUSY_DEADLINE_MS = 5_000;
+const BUSY_RETRY_MS = 1;
+
+interface PendingAppend {
+  payload: Uint8Array;
+  token: string;
+  receivedAt: number;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+export interface GroupLimits {
+  groupMaxRows: number;
+  groupMaxBytes: number;
+  groupMaxWaitMs: number;
+}
+
+/** Counters that the committer keeps in plain numbers. */
+export interface GroupCommitCounters {
+  commits: number;
+  rows: number;
+  bytes: number;
+  failedRows: number;
+}
+
+/**
+ * Turns single appends into group commits: everything that arrives while more keeps arriving, for
+ * {@link GroupLimits.groupMaxWaitMs} at most, is one transaction. When a turn of the event loop
+ * brings nothing new the group commits at once, so a lone client never waits.
+ */
+export class GroupCommit {
+  readonly counters: GroupCommitCounters = { commits: 0, rows: 0, bytes: 0, failedRows: 0 };
+  /** The totals as of the last commit or {@link GroupCommit.readProgress}. */
+  progress: Progress;
+  /** What the last commit failed with; undefined once one has succeeded. */
+  failure: unknown;
+
+  readonly #database: Database;
+  readonly #limits: GroupLimits;
+  readonly #insert: Statement;
+  readonly #advance: Statement;
+  readonly #readProgress: Statement<[], Progress>;
+  readonly #tokenIds = new Map<string, number>();
+  #group: PendingAppend[] = [];
+  #groupBytes = 0;
+  #openedAt = 0;
+  #rowsAtLastTurn = 0;
+  #isScheduled = false;
+  #busySince: number | undefined;
+  #busyTimer: NodeJS.Timeout | undefined;
+
+  constructor(database: Database, limits: GroupLimits) {
+    this.#database = database;
+    this.#limits = limits;
+    // A held write lock is waited for on timers, not by sleeping inside SQLite.
+    database.pragma("busy_timeout = 0");
+    this.#insert = database.prepare("INSERT INTO payloads VALUES (?, ?, ?, ?)");
+    this.#advance = database.prepare(
+      "UPDATE progress SET appended_id = ?, appended_rows = ?, appended_bytes = ?",
+    );
+    this.#readProgress = database.prepare<[], Progress>("SELECT * FROM progress");
+    this.progress = this.#readFirstProgress();
+    const tokens = database.prepare<[], { id: number; name: string }>("SELECT * FROM tokens");
+    for (const { id, name } of tokens.all()) this.#tokenIds.set(name, id);
+  }
+
+  /** Rows not yet committed. */
+  get waitingRows(): number {
+    return this.#group.length;
+  }
+
+  /** Bytes not yet committed. */
+  get waitingBytes(): number {
+    return this.#groupBytes;
+  }
+
+  /** Resolves when the payload is committed. The caller must not change the bytes until then. */
+  append(payload: Uint8Array, token: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#group.length === 0) this.#openedAt = performance.now();
+      this.#group.push({ payload, token, receivedAt: Date.now(), resolve, reject });
+      this.#groupBytes += payload.byteLength;
+      if (!this.#isScheduled && this.#busyTimer === undefined) this.#schedule();
+    });
+  }
+
+  /** Commits what is waiting now. */
+  flush(): void {
+    while (this.#group.length > 0 && this.#busyTimer === undefined) this.#commit();
+  }
+
+  /** Waits until nothing is uncommitted. */
+  async settle(): Promise<void> {
+    while (this.#group.length > 0) {
+      this.flush();
+      if (this.#group.length > 0)
+        await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
+    }
+  }
+
+  readProgress(): Progress {
+    const progress = this.#readProgress.get();
+    if (progress !== undefined) this.progress = progress;
+    return this.progress;
+  }
+
+  #schedule(): void {
+    this.#isScheduled = true;
+    this.#rowsAtLastTurn = this.#group.length;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      const isQuiet = this.#group.length === this.#rowsAtLastTurn;
+      const isFull =
+        this.#group.length >= this.#limits.groupMaxRows ||
+        this.#groupBytes >= this.#limits.groupMaxBytes;
+      const waitedMs = performance.now() - this.#openedAt;
+      if (isQuiet || isFull || waitedMs >= this.#limits.groupMaxWaitMs) this.flush();
+      else this.#schedule();
+    });
+  }
+
+  #commit(): void {
+    const group = this.#takeGroup();
+    let bytes = 0;
+    for (const { payload } of group) bytes += payload.byteLength;
+    const { appended_id: lastId, appended_rows: rows, appended_bytes: allBytes } = this.progress;
+    const newTokens: string[] = [];
+    try {
+      this.#database.exec("BEGIN IMMEDIATE");
+      try {
+        let id = lastId;
+        for (const { payload, token, receivedAt } of group) {
+          const tokenId = this.#tokenIds.get(token) ?? this.#addToken(token, newTokens);
+          this.#insert.run(++id, receivedAt, tokenId, payload);
+        }
+        this.#advance.run(id, rows + group.length, allBytes + bytes);
+        const progress = this.#readProgress.get();
+        this.#database.exec("COMMIT");
+        if (progress !== undefined) this.progress = progress;
+      } catch (error) {
+        for (const token of newTokens) this.#tokenIds.delete(token);
+        if (this.#database.inTransaction) this.#database.exec("ROLLBACK");
+        throw error;
+      }
+    } catch (error) {
+      this.#fail(error, group);
+      return;
+    }
+    this.#busySince = undefined;
+    this.failure = undefined;
+    this.counters.commits++;
+    this.counters.rows += group.length;
+    this.counters.bytes += bytes;
+    for (const { resolve } of group) resolve();
+  }
+
+  #takeGroup(): PendingAppend[] {
+    const { groupMaxRows, groupMaxBytes } = this.#limits;
+    let rows = 0;
+    let bytes = 0;
+    for (const { payload } of this.#group) {
+      if (rows >= groupMaxRows || (rows > 0 && bytes + payload.byteLength > groupMaxBytes)) break;
+      rows++;
+      bytes += payload.byteLength;
+    }
+    const taken = rows === this.#group.length ? this.#group : this.#group.slice(0, rows);
+    this.#group = rows === this.#group.length ? [] : this.#group.slice(rows);
+    this.#groupBytes -= bytes;
+    return taken;
+  }
+
+  #fail(error: unknown, group: PendingAppend[]): void {
+    const now = performance.now();
+    this.#busySince ??= now;
+    if (isSqliteError(error, "SQLITE_BUSY") && now - this.#busySince < BUSY_DEADLINE_MS) {
+      this.#group = [...group, ...this.#group];
+      for (const { payload } of group) this.#groupBytes += payload.byteLength;
+      this.#busyTimer = setTimeout(() => {
+        this.#busyTimer = undefined;
+        this.flush();
+      }, BUSY_RETRY_MS);
+      return;
+    }
+    this.#busySince = undefined;
+    this.failure = error;
+    this.counters.failedRows += group.length;
+    for (const { reject } of group) reject(error);
+  }
+
+  #addToken(name: string, newTokens: string[]): number {
+    const add = this.#database.prepare("INSERT INTO tokens(name) VALUES (?)");
+    const id = Number(add.run(name).lastInsertRowid);
+    this.#tokenIds.set(name, id);
+    newTokens.push(name);
+    return id;
+  }
+
+  #readFirstProgress(): Progress {
+    const progress = this.#readProgress.get();
+    if (progress === undefined) throw new Error(`${this.#database.name} has no progress row`);
+    return progress;
+  }
+}

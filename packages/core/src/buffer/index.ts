@@ -1,0 +1,29 @@
+/**
+ * A durable first-in first-out buffer of payloads in one SQLite file.
+ *
+ * @example
+ * ```ts
+ * import { createBuffer } from "@millrace/core/buffer";
+ *
+ * const buffer = createBuffer({ path: "telemetry/buffer.db", maxRows: 500_000 });
+ * await buffer.start();
+ * await buffer.append(Buffer.from('[{"t":"log"}]'), "web");
+ * console.log(buffer.status().pendingRows);
+ * await buffer.close();
+ * ```
+ *
+ * @module
+ */
+export {
+  type BufferOptions,
+  bufferOptionsSchema,
+  type ResolvedBufferOptions,
+} from "./buffer-options.ts";
+export { type BufferOwner, type BufferStatus, createBuffer, type DurableBuffer } from "./buffer.ts";
+export {
+  type BufferedPayload,
+  type ClaimedBatch,
+  type ClaimLimits,
+  ClaimSession,
+  type ClaimSessionOptions,
+} from "./claims.ts";

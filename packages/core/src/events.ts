@@ -1,0 +1,39 @@
+/** Map from event name to the one payload object that its listeners get. */
+export type EventMap = Record<string, object>;
+
+/** Called with the payload of one event. */
+export type Listener<Payload> = (payload: Payload) => void;
+
+/** Names and payloads of a component's events, checked by the compiler. */
+export class TypedEmitter<Events extends EventMap> {
+  readonly #listeners = new Map<keyof Events, Set<Listener<never>>>();
+  readonly #onListenerError: (error: unknown, event: keyof Events) => void;
+
+  /** `onListenerError` hears of listeners that throw: they never break the emitter. */
+  constructor(onListenerError: (error: unknown, event: keyof Events) => void) {
+    this.#onListenerError = onListenerError;
+  }
+
+  /** Calls `listener` on each `event` until the returned function is called. */
+  on<Name extends keyof Events>(event: Name, listener: Listener<Events[Name]>): () => void {
+    let listeners = this.#listeners.get(event);
+    if (listeners === undefined) {
+      listeners = new Set();
+      this.#listeners.set(event, listeners);
+    }
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  emit<Name extends keyof Events>(event: Name, payload: Events[Name]): void {
+    const listeners = this.#listeners.get(event);
+    if (listeners === undefined) return;
+    for (const listener of listeners as Set<Listener<Events[Name]>>) {
+      try {
+        listener(payload);
+      } catch (error) {
+        this.#onListenerError(error, event);
+      }
+    }
+  }
+}

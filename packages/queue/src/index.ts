@@ -1,0 +1,6 @@
+/**
+ * Placeholder of `@millrace/queue`: nothing is exported yet.
+ *
+ * @module
+ */
+export {};

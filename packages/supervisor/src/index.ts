@@ -1,0 +1,6 @@
+/**
+ * Placeholder of `@millrace/supervisor`: nothing is exported yet.
+ *
+ * @module
+ */
+export {};

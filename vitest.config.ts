@@ -25,7 +25,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "integration",
-          include: ["packages/*/test/**/*.int.test.ts"],
+          include: ["packages/*/test/**/*.int.test.ts", "tools/*/test/**/*.int.test.ts"],
+          globalSetup: ["test/setup/postgres.ts"],
           testTimeout: 30_000,
           fileParallelism: false,
         },

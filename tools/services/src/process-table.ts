@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** Whether a process with this id exists and is more than a zombie. */
 export function isAlive(pid: number): boolean {
@@ -29,6 +29,15 @@ export function childrenOf(pid: number): number[] {
 /** The name of the program that a process runs, without its folder, or `undefined` when there is no such process. */
 export function programOf(pid: number): string | undefined {
   return readRow(pid)?.program;
+}
+
+/** The working folder of a process, where the system tells it. */
+export function workingFolderOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Sends a signal and says whether there was a process to receive it. */

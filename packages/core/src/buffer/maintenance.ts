@@ -36,6 +36,7 @@ export async function startMaintenance(
   await once(worker, "online");
   return async () => {
     isStopping = true;
+    worker.ref();
     const exited = worker.threadId === -1 ? undefined : once(worker, "exit");
     worker.postMessage("stop");
     await exited;

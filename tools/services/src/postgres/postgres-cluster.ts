@@ -1,8 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { isAlive, programOf } from "../process-table.ts";
+import { isAlive, programOf, workingFolderOf } from "../process-table.ts";
 import { ServiceError } from "../service-error.ts";
 import { canEnter, giveTo, type ServiceUser } from "../service-user.ts";
 import { waitUntil } from "../wait-until.ts";
@@ -58,20 +67,40 @@ export function ensureCluster(
     }
     return existsSync(passwordFile) ? readFileSync(passwordFile, "utf8").trim() : "";
   }
-  const password = randomBytes(18).toString("base64url");
-  // initdb wants an empty folder, so the password waits beside it.
-  const draft = `${dataDir}.password`;
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  giveTo(user, dataDir);
-  try {
-    writeFileSync(draft, password, { mode: 0o600 });
-    giveTo(user, draft);
-    runInitdb(binDir, dataDir, draft, user, sync);
-  } finally {
-    rmSync(draft, { force: true });
+  return initialise(dataDir, binDir, user, sync);
+}
+
+/** Makes the cluster under another name and renames it, so that an interrupted `initdb` is never mistaken for one. */
+function initialise(
+  dataDir: string,
+  binDir: string,
+  user: ServiceUser | undefined,
+  sync: boolean,
+): string {
+  if (existsSync(dataDir) && readdirSync(dataDir).length > 0) {
+    throw new ServiceError(
+      "SERVICES_START_FAILED",
+      `${dataDir} is not empty and holds no PostgreSQL cluster; name an empty or a missing folder.`,
+    );
   }
-  writeFileSync(passwordFile, password, { mode: 0o600 });
-  giveTo(user, passwordFile);
+  const draft = `${dataDir}.new`;
+  const draftPassword = `${draft}-password`;
+  const password = randomBytes(18).toString("base64url");
+  rmSync(draft, { recursive: true, force: true });
+  rmSync(draftPassword, { force: true });
+  mkdirSync(draft, { mode: 0o700 });
+  giveTo(user, draft);
+  writeFileSync(draftPassword, password, { mode: 0o600 });
+  giveTo(user, draftPassword);
+  try {
+    runInitdb(binDir, draft, draftPassword, user, sync);
+    renameSync(draftPassword, join(draft, PASSWORD_FILE));
+    rmSync(dataDir, { recursive: true, force: true });
+    renameSync(draft, dataDir);
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+    rmSync(draftPassword, { force: true });
+  }
   return password;
 }
 
@@ -132,18 +161,23 @@ export function readPostmasterStatus(dataDir: string): PostmasterStatus | undefi
 }
 
 /**
- * Makes sure that no other server holds `dataDir`, and removes what a killed one left.
+ * Makes sure that no other server holds `dataDir`.
  *
- * PostgreSQL itself refuses to start when the old process id now belongs to any program of the same user.
+ * What a killed server left is PostgreSQL's to clean up, but for one case: it refuses to start when the old process id
+ * now belongs to some other program.
  *
  * @throws {@link ServiceError} `SERVICES_START_FAILED` when a server still runs on the folder after 10 s.
  */
 export async function releaseCluster(dataDir: string): Promise<void> {
   const status = readPostmasterStatus(dataDir);
-  if (status === undefined) return;
+  if (status === undefined || !isAlive(status.pid)) return;
+  if (!isPostmasterOf(dataDir, status.pid)) {
+    rmSync(join(dataDir, "postmaster.pid"), { force: true });
+    return;
+  }
   try {
     // A run that was killed leaves its server to a watchdog, which needs a moment.
-    await waitUntil(() => !isAlive(status.pid) || programOf(status.pid) !== "postgres", {
+    await waitUntil(() => !isAlive(status.pid), {
       description: `the server with process id ${status.pid} ends`,
       timeoutMs: 10_000,
     });
@@ -154,7 +188,12 @@ export async function releaseCluster(dataDir: string): Promise<void> {
       { cause },
     );
   }
-  rmSync(join(dataDir, "postmaster.pid"), { force: true });
+}
+
+function isPostmasterOf(dataDir: string, pid: number): boolean {
+  const folder = workingFolderOf(pid);
+  // Where the system does not tell the folder, any PostgreSQL counts: refusing is safer than two servers on one folder.
+  return programOf(pid) === "postgres" && (folder === undefined || folder === realpathSync(dataDir));
 }
 
 /** Frees the shared memory segment of a cluster that was killed and will not start again. */

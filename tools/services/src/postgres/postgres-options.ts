@@ -20,7 +20,7 @@ export interface PostgresOptions {
   readonly prefer?: PostgresPreference | undefined;
   /** Server settings by their names in `postgresql.conf`. They win over the defaults, `max_connections=100`. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
-  /** Keeps a temporary data folder when this process ends. @default false */
+  /** Never removes the temporary data folder. @default false */
   readonly keepData?: boolean | undefined;
   /** Certificate and key in PEM: the server then also accepts TLS. @default no TLS */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;

@@ -81,7 +81,7 @@ function prepareHome(options: PostgresOptions, user: ServiceUser | undefined): P
   return {
     dataDir: join(folder.path, "data"),
     temporaryFolder: options.keepData === true ? undefined : folder.path,
-    remove: folder.remove,
+    remove: () => folder.remove(),
   };
 }
 
@@ -199,11 +199,14 @@ class Postgres implements PostgresService {
   }
 
   async remove(): Promise<void> {
-    const { dataDir, temporaryFolder, remove } = { ...this.#parts.home };
+    const { home } = this.#parts;
+    if (home.temporaryFolder === undefined) {
+      await this.stop();
+      return;
+    }
     await this.stop("immediate");
-    if (temporaryFolder === undefined) return;
-    freeSharedMemory(dataDir);
-    remove();
+    freeSharedMemory(home.dataDir);
+    home.remove();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,11 +14,11 @@ import {
   bufferOptionsSchema,
   type ResolvedBufferOptions,
 } from "./buffer-options.ts";
-import { isSqliteError, openDatabase } from "./database.ts";
+import { isSqliteError, openDatabase, waitingForLocks } from "./database.ts";
 import { lockForAppending } from "./file-lock.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { startMaintenance } from "./maintenance.ts";
-import { beat, OWNER_HEARTBEAT_MS, registerOwner, removeOwner } from "./owners.ts";
+import { beat, countCrash, OWNER_HEARTBEAT_MS, registerOwner, removeOwner } from "./owners.ts";
 import { RoomQueue } from "./room-queue.ts";
 import { ensureSchema } from "./schema.ts";
 
@@ -45,6 +45,8 @@ export interface BufferStatus {
 /** A right to claim rows, held by one process; see {@link DurableBuffer.registerOwner}. */
 export interface BufferOwner {
   readonly owner: string;
+  /** Counts the death of one of its worker threads against the batches that the worker held. */
+  countCrash(worker: number): void;
   /** Lets others take over at once whatever this owner still holds. */
   release(): void;
 }
@@ -202,7 +204,7 @@ class SqliteBuffer implements DurableBuffer {
   registerOwner(): BufferOwner {
     const database = this.#database;
     if (database === undefined) throw this.#notRunning();
-    const owner = registerOwner(database);
+    const owner = waitingForLocks(database, () => registerOwner(database));
     const timer = setInterval(() => {
       try {
         beat(database, owner);
@@ -214,9 +216,12 @@ class SqliteBuffer implements DurableBuffer {
     timer.unref();
     return {
       owner,
+      countCrash: (worker) => {
+        waitingForLocks(database, () => countCrash(database, owner, worker));
+      },
       release: () => {
         clearInterval(timer);
-        if (database.open) removeOwner(database, owner);
+        if (database.open) waitingForLocks(database, () => removeOwner(database, owner));
       },
     };
   }

@@ -25,6 +25,10 @@ export interface ClaimedBatch {
   payloads: BufferedPayload[];
   /** Tries before this one; above 0 the batch may have landed already. */
   earlierAttempts: number;
+  /** Worker threads that died with this batch in hand. */
+  crashes: number;
+  /** Ids of payloads that killed one of them, as far as {@link ClaimSession.suspect} told. */
+  convictedIds: number[];
 }
 
 /** Bounds of one batch. */
@@ -53,6 +57,8 @@ interface ClaimRow {
   bytes: number;
   state: "claimed" | "landed";
   attempts: number;
+  crashes: number;
+  convicted: string;
 }
 
 /**
@@ -111,9 +117,19 @@ export class ClaimSession {
       );
       const range = this.#measure(cursor, limits);
       if (range === undefined) return undefined;
-      const row: ClaimRow = { batch_id: randomUUID(), ...range, state: "claimed", attempts: 1 };
+      const row: ClaimRow = {
+        batch_id: randomUUID(),
+        ...range,
+        state: "claimed",
+        attempts: 1,
+        crashes: 0,
+        convicted: "[]",
+      };
       this.#database
-        .prepare("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, 'claimed', 1, ?)")
+        .prepare(
+          `INSERT INTO claims(batch_id, owner, worker, lo, hi, rows, bytes, state, attempts, claimed_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, 'claimed', 1, ?)`,
+        )
         .run(
           row.batch_id,
           this.#owner,
@@ -159,6 +175,13 @@ export class ClaimSession {
     this.#purge(batchId);
   }
 
+  /** Notes which payload is about to be read, for whoever takes over if that kills this thread. */
+  suspect(batchId: string, payloadId: number): void {
+    this.#database
+      .prepare("UPDATE claims SET suspect = ? WHERE batch_id = ?")
+      .run(payloadId, batchId);
+  }
+
   /** Ids of every batch that is claimed or not yet purged, whoever holds it. */
   openBatchIds(): string[] {
     return this.#database.prepare("SELECT batch_id FROM claims").pluck().all() as string[];
@@ -191,6 +214,8 @@ export class ClaimSession {
     return {
       batchId: row.batch_id,
       earlierAttempts: row.attempts - 1,
+      crashes: row.crashes,
+      convictedIds: JSON.parse(row.convicted) as number[],
       payloads: this.#payloads.all(row.lo, row.hi).map(([id, receivedAt, token, payload]) => ({
         id,
         receivedAt,
@@ -217,7 +242,8 @@ export class ClaimSession {
       if (row === undefined) return undefined;
       this.#database
         .prepare(
-          `UPDATE claims SET owner = ?, worker = ?, attempts = attempts + 1, claimed_at = ?
+          `UPDATE claims
+           SET owner = ?, worker = ?, attempts = attempts + 1, suspect = NULL, claimed_at = ?
            WHERE batch_id = ?`,
         )
         .run(this.#owner, this.#worker, Date.now(), row.batch_id);

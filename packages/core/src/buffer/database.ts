@@ -43,6 +43,19 @@ export function openDatabase(path: string, { durability }: OpenOptions): Databas
   }
 }
 
+/**
+ * Runs a rare statement on the appender's handle, which otherwise never sleeps for a lock, and lets
+ * it wait for other connections' writes.
+ */
+export function waitingForLocks<Result>(database: Database, work: () => Result): Result {
+  database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  try {
+    return work();
+  } finally {
+    database.pragma("busy_timeout = 0");
+  }
+}
+
 /** Whether an error is SQLite's, with one of these primary result codes. */
 export function isSqliteError(error: unknown, ...codes: string[]): boolean {
   return (

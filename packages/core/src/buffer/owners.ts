@@ -19,16 +19,9 @@ export interface Owner {
 /** Registers this process as an owner of claims. @returns its id, a UUID. */
 export function registerOwner(database: Database): string {
   const owner = randomUUID();
-  const insert = database.prepare(
-    "INSERT INTO owners(owner, pid, boot_id, heartbeat_at) VALUES (?, ?, ?, ?)",
-  );
-  // Once per process: here, unlike in appends, waiting for another connection's write is right.
-  database.pragma("busy_timeout = 5000");
-  try {
-    insert.run(owner, process.pid, bootId(), Date.now());
-  } finally {
-    database.pragma("busy_timeout = 0");
-  }
+  database
+    .prepare("INSERT INTO owners(owner, pid, boot_id, heartbeat_at) VALUES (?, ?, ?, ?)")
+    .run(owner, process.pid, bootId(), Date.now());
   return owner;
 }
 
@@ -40,6 +33,19 @@ export function beat(database: Database, owner: string): void {
 /** Takes an owner off the list; whatever it still holds is free to be taken over at once. */
 export function removeOwner(database: Database, owner: string): void {
   database.prepare("DELETE FROM owners WHERE owner = ?").run(owner);
+}
+
+/** Counts the death of a worker thread against the batches that it held. */
+export function countCrash(database: Database, owner: string, worker: number): void {
+  database
+    .prepare(
+      `UPDATE claims
+       SET crashes = crashes + 1,
+         convicted = iif(suspect IS NULL, convicted, json_insert(convicted, '$[#]', suspect)),
+         suspect = NULL
+       WHERE owner = ? AND worker = ? AND state = 'claimed'`,
+    )
+    .run(owner, worker);
 }
 
 /** Owners whose claims another may take over, `self` never among them. */

@@ -10,6 +10,9 @@ const SCHEMA_VERSION = 1;
  * `progress` is one row of running totals: what was ever appended, claimed and purged. Depth is
  * their difference, so that nobody has to count rows.
  *
+ * `claims.crashes` counts worker threads that died with the batch in hand; `suspect` is the payload
+ * that such a thread was about to read, `convicted` a JSON array of those that killed one.
+ *
  * `buffer_rows` serves people with the sqlite3 shell: `synced` is 0 for pending, 100 + worker for
  * claimed, 1 for landed and not yet purged.
  */
@@ -38,6 +41,9 @@ const SCHEMA = `
     bytes INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('claimed', 'landed')),
     attempts INTEGER NOT NULL,
+    crashes INTEGER NOT NULL DEFAULT 0,
+    suspect INTEGER,
+    convicted TEXT NOT NULL DEFAULT '[]',
     claimed_at INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE TABLE progress(

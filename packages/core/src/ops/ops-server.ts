@@ -1,0 +1,92 @@
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import type { CloserStack } from "../closer-stack.ts";
+import type { CloseOptions, Component, Health, StartOptions } from "../component.ts";
+import { parseOptions } from "../config.ts";
+import { messageOf, MillraceError } from "../errors.ts";
+import { Lifecycle } from "../lifecycle.ts";
+import { defaultMetrics } from "../metrics.ts";
+import { createOpsRoutes } from "./ops-routes.ts";
+import {
+  type OpsServerOptions,
+  opsServerOptionsSchema,
+  type ResolvedOpsServerOptions,
+} from "./ops-options.ts";
+
+/** Serves health and metrics over HTTP. */
+export interface OpsServer extends Component {
+  readonly options: ResolvedOpsServerOptions;
+  /** Where it listens; undefined when it does not. */
+  address(): { host: string; port: number } | undefined;
+  /** The same pages, to mount in a server of your own. */
+  fetch(request: Request): Response | Promise<Response>;
+}
+
+/**
+ * Creates the HTTP server of an application's health (`/healthz`, `/readyz`) and metrics
+ * (`/metrics`). It asks for no token: keep it on loopback or a private network.
+ *
+ * @throws {@link MillraceError} `CONFIG_INVALID`; `start` throws `OPS_LISTEN_FAILED`.
+ * @example
+ * ```ts
+ * import { createOpsServer } from "@millrace/core/ops";
+ *
+ * const ops = createOpsServer({ components: [], port: 0 });
+ * await ops.start();
+ * console.log(ops.address());
+ * await ops.close();
+ * ```
+ */
+export function createOpsServer(options: OpsServerOptions): OpsServer {
+  const resolved = parseOptions(opsServerOptionsSchema, options, "createOpsServer");
+  const fetch = createOpsRoutes(resolved.components, resolved.metrics ?? defaultMetrics);
+  let address: AddressInfo | undefined;
+  const lifecycle = new Lifecycle({
+    name: "ops",
+    async open(closers) {
+      address = await listen(fetch, resolved, closers);
+    },
+  });
+  return {
+    name: "ops",
+    options: resolved,
+    fetch,
+    address: () => address && { host: address.address, port: address.port },
+    get state() {
+      return lifecycle.state;
+    },
+    start: (startOptions?: StartOptions) => lifecycle.start(startOptions),
+    close: (closeOptions?: CloseOptions) => lifecycle.close(closeOptions),
+    closed: lifecycle.closed,
+    health: (): Health => ({ healthy: true }),
+    [Symbol.asyncDispose]: () => lifecycle.close(),
+  };
+}
+
+async function listen(
+  fetch: (request: Request) => Response | Promise<Response>,
+  { host, port }: ResolvedOpsServerOptions,
+  closers: CloserStack,
+): Promise<AddressInfo> {
+  const server = createAdaptorServer({ fetch, overrideGlobalObjects: false });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, () => resolve());
+    });
+  } catch (error) {
+    throw new MillraceError(
+      "OPS_LISTEN_FAILED",
+      `the ops server cannot listen on ${host}:${port} (${messageOf(error)}): choose another port`,
+      { cause: error, details: { host, port } },
+    );
+  }
+  closers.push(
+    () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        if ("closeAllConnections" in server) server.closeAllConnections();
+      }),
+  );
+  return server.address() as AddressInfo;
+}

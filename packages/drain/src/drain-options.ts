@@ -1,0 +1,71 @@
+import type { Logger, MetricsRegistry } from "@millrace/core";
+import type { DurableBuffer } from "@millrace/core/buffer";
+import { z } from "zod";
+import { type PostgresDestination, postgresDestinationSchema } from "./postgres.ts";
+import type { DrainSchema, TableDefinition } from "./schema/table.ts";
+
+/** What the pool needs of a buffer. */
+export type DrainBuffer = Pick<DurableBuffer, "options" | "registerOwner" | "state" | "status">;
+
+/** Options of {@link createDrainPool}. */
+export interface DrainPoolOptions {
+  /** The buffer to drain; started before the pool, closed after it. */
+  buffer: DrainBuffer;
+  /** Where records land; see `postgres`. */
+  destination: PostgresDestination;
+  /** Which records land in which tables: `nightwatch()`, or tables of your own. */
+  schema: DrainSchema | TableDefinition[];
+  /** Worker threads, each with one connection. @default 2 */
+  workers?: number | undefined;
+  /** Payloads in one batch at most. @default 5_000 */
+  batchRows?: number | undefined;
+  /** Payload bytes in one batch at most, a single larger payload apart. @default 8 MiB */
+  batchBytes?: number | undefined;
+  /** How long a batch that is not full may wait for more, in milliseconds. @default 200 */
+  batchWaitMs?: number | undefined;
+  /** What a gzip payload may inflate to, in bytes; more is a dead letter. @default 64 MiB */
+  maxInflatedBytes?: number | undefined;
+  /** Old-generation heap of each worker thread, in MiB; a worker that needs more is replaced. @default 512 */
+  workerHeapMib?: number | undefined;
+  /** Silence after which a worker counts as hung and is replaced, in milliseconds. @default 60_000 */
+  workerSilenceMs?: number | undefined;
+  /** Pending rows and no commit for this long make the pool unhealthy, in milliseconds. @default 30_000 */
+  stallMs?: number | undefined;
+  /** pino-compatible. @default pino at `info` on stderr */
+  logger?: Logger | undefined;
+  /** @default the process's prom-client registry */
+  metrics?: MetricsRegistry | undefined;
+}
+
+const MIB = 1024 * 1024;
+
+export const drainPoolOptionsSchema = z.strictObject({
+  buffer: z.custom<DrainBuffer>(
+    (value) => typeof value === "object" && value !== null && "registerOwner" in value,
+    "expected a buffer of createBuffer",
+  ),
+  destination: postgresDestinationSchema,
+  schema: z.custom<DrainSchema | TableDefinition[]>(
+    (value) => typeof value === "object" && value !== null,
+    "expected a schema such as nightwatch(), or an array of defineTable(...)",
+  ),
+  workers: z.int().min(1).max(64).default(2),
+  batchRows: z.int().positive().max(100_000).default(5_000),
+  batchBytes: z
+    .int()
+    .positive()
+    .default(8 * MIB),
+  batchWaitMs: z.int().nonnegative().default(200),
+  maxInflatedBytes: z
+    .int()
+    .positive()
+    .default(64 * MIB),
+  workerHeapMib: z.int().min(64).default(512),
+  workerSilenceMs: z.int().positive().default(60_000),
+  stallMs: z.int().positive().default(30_000),
+  logger: z.custom<Logger>().optional(),
+  metrics: z.custom<MetricsRegistry>().optional(),
+});
+
+/** {@link DrainPoolOptions} after defaults. */
+export type ResolvedDrainPoolOptions = z.output<typeof drainPoolOptionsSchema>;

@@ -1,0 +1,249 @@
+import {
+  type CloseOptions,
+  type Component,
+  defaultLogger,
+  defaultMetrics,
+  type Health,
+  Lifecycle,
+  type Listener,
+  type Logger,
+  parseOptions,
+  type StartOptions,
+  TypedEmitter,
+} from "@millrace/core";
+import type { BufferOwner } from "@millrace/core/buffer";
+import {
+  type DrainPoolOptions,
+  drainPoolOptionsSchema,
+  type ResolvedDrainPoolOptions,
+} from "./drain-options.ts";
+import type { WorkerInput, WorkerMessage, WorkerPhase } from "./messages.ts";
+import { count, createCounters, type DrainCounters } from "./pool/drain-counters.ts";
+import { publishDrainMetrics } from "./pool/drain-metrics.ts";
+import { WorkerHandle } from "./pool/worker-handle.ts";
+import type { DrainSchema } from "./schema/table.ts";
+
+/** What one worker thread is doing. */
+export interface DrainWorkerStatus {
+  worker: number;
+  /** `starting` until the thread has reported; `waiting` when PostgreSQL does not take its batch. */
+  phase: WorkerPhase | "starting";
+  /** Why it waits. */
+  reason: string | undefined;
+}
+
+/** Counters of a pool and the state of its workers. */
+export interface DrainStatus extends Readonly<DrainCounters> {
+  workers: readonly DrainWorkerStatus[];
+  /** Unix milliseconds; undefined before the first batch. */
+  lastLandedAt: number | undefined;
+}
+
+export type DrainEvents = {
+  /** When a batch has left the buffer. */
+  "batch:landed": { worker: number; payloads: number; deadLetters: number; seconds: number };
+  /** When a worker starts or stops waiting for PostgreSQL. */
+  "worker:changed": { worker: number; phase: WorkerPhase; reason: string | undefined };
+  /** When a worker thread has died; it is being replaced and its batch recovered. */
+  "worker:died": { worker: number; reason: string };
+};
+
+/** A pool of threads that land buffered payloads in PostgreSQL. */
+export interface DrainPool extends Component {
+  readonly options: ResolvedDrainPoolOptions;
+  status(): DrainStatus;
+  on<Name extends keyof DrainEvents>(
+    event: Name,
+    listener: Listener<DrainEvents[Name]>,
+  ): () => void;
+}
+
+/**
+ * Creates a pool of worker threads that claim batches from a buffer and land them, each in one
+ * transaction with its entry in the ledger: nothing is lost and nothing doubled, whatever is killed
+ * when. Starts whether or not PostgreSQL answers, and creates the tables when it does.
+ *
+ * @throws {@link MillraceError} `CONFIG_INVALID` for bad options.
+ * @example
+ * ```ts
+ * import { createBuffer } from "@millrace/core/buffer";
+ * import { createDrainPool, postgres } from "@millrace/drain";
+ * import { nightwatch } from "@millrace/drain/nightwatch";
+ *
+ * const buffer = createBuffer({ path: "telemetry/buffer.db" });
+ * export const pool = createDrainPool({
+ *   buffer,
+ *   destination: postgres({ connectionString: "postgres://app@127.0.0.1:5432/telemetry" }),
+ *   schema: nightwatch(),
+ * });
+ * ```
+ */
+export function createDrainPool(options: DrainPoolOptions): DrainPool {
+  return new ThreadPool(parseOptions(drainPoolOptionsSchema, options, "createDrainPool"));
+}
+
+class ThreadPool implements DrainPool {
+  readonly name = "drain";
+  readonly options: ResolvedDrainPoolOptions;
+  readonly #logger: Logger;
+  readonly #emitter: TypedEmitter<DrainEvents>;
+  readonly #lifecycle: Lifecycle;
+  readonly #counters = createCounters();
+  readonly #workers: DrainWorkerStatus[] = [];
+  #handles: WorkerHandle[] = [];
+  #lastLandedAt: number | undefined;
+  #startedAt = 0;
+  #isWaiting = false;
+
+  constructor(options: ResolvedDrainPoolOptions) {
+    this.options = options;
+    this.#logger = options.logger ?? defaultLogger();
+    this.#emitter = new TypedEmitter((error) =>
+      this.#logger.error({ err: error }, "a drain listener threw"),
+    );
+    this.#lifecycle = new Lifecycle({
+      name: this.name,
+      open: (closers) => {
+        const owner = this.options.buffer.registerOwner();
+        closers.push(() => owner.release());
+        closers.push(
+          publishDrainMetrics(this.options.metrics ?? defaultMetrics, this.#counters, () =>
+            this.#countPhases(),
+          ),
+        );
+        closers.push(() => Promise.all(this.#handles.map((handle) => handle.stop())));
+        this.#startedAt = Date.now();
+        this.#startWorkers(owner);
+      },
+      drain: async (signal) => {
+        await Promise.all(this.#handles.map((handle) => handle.drain(signal)));
+      },
+    });
+  }
+
+  get state() {
+    return this.#lifecycle.state;
+  }
+
+  get closed() {
+    return this.#lifecycle.closed;
+  }
+
+  start(options?: StartOptions): Promise<void> {
+    return this.#lifecycle.start(options);
+  }
+
+  close(options?: CloseOptions): Promise<void> {
+    return this.#lifecycle.close(options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  on<Name extends keyof DrainEvents>(
+    event: Name,
+    listener: Listener<DrainEvents[Name]>,
+  ): () => void {
+    return this.#emitter.on(event, listener);
+  }
+
+  status(): DrainStatus {
+    return {
+      ...structuredClone(this.#counters),
+      workers: this.#workers.map((worker) => ({ ...worker })),
+      lastLandedAt: this.#lastLandedAt,
+    };
+  }
+
+  health(): Health {
+    if (this.state !== "running") return { healthy: true };
+    const { pendingRows, oldestPendingAt } = this.options.buffer.status();
+    const idleSince = Math.max(this.#lastLandedAt ?? 0, this.#startedAt, oldestPendingAt ?? 0);
+    const stalledMs = Date.now() - idleSince;
+    if (pendingRows === 0 || stalledMs < this.options.stallMs) return { healthy: true };
+    const reason = this.#workers.find(({ phase }) => phase === "waiting")?.reason ?? "unknown";
+    return {
+      healthy: false,
+      reason: `${pendingRows} rows pending and none landed for ${Math.round(stalledMs / 1_000)} s: ${reason}`,
+    };
+  }
+
+  #startWorkers(owner: BufferOwner): void {
+    const { buffer, destination, schema, workers, workerHeapMib, workerSilenceMs } = this.options;
+    const { batchRows, batchBytes, batchWaitMs, maxInflatedBytes } = this.options;
+    const drainSchema: DrainSchema = Array.isArray(schema)
+      ? { tables: schema, upserts: [] }
+      : schema;
+    for (let worker = 0; worker < workers; worker++) {
+      const input: WorkerInput = {
+        path: buffer.options.path,
+        durability: buffer.options.durability,
+        owner: owner.owner,
+        worker,
+        destination,
+        schema: drainSchema,
+        limits: { batchRows, batchBytes, batchWaitMs, maxInflatedBytes },
+      };
+      this.#workers.push({ worker, phase: "starting", reason: undefined });
+      this.#handles.push(
+        new WorkerHandle({
+          input,
+          heapMib: workerHeapMib,
+          silenceMs: workerSilenceMs,
+          onMessage: (message) => this.#onMessage(worker, message),
+          onDeath: (reason) => this.#onDeath(owner, worker, reason),
+        }),
+      );
+    }
+    for (const handle of this.#handles) handle.start();
+  }
+
+  #onMessage(worker: number, message: WorkerMessage): void {
+    count(this.#counters, message);
+    if (message.type === "landed") {
+      this.#lastLandedAt = Date.now();
+      const letters = message.deadLetters.reduce((sum, [, rows]) => sum + rows, 0);
+      if (letters > 0) {
+        this.#logger.warn(
+          { worker, deadLetters: Object.fromEntries(message.deadLetters) },
+          "some records became dead letters: see millrace_dead_letters",
+        );
+      }
+      const { payloads, seconds } = message;
+      this.#emitter.emit("batch:landed", { worker, payloads, deadLetters: letters, seconds });
+    } else if (message.type === "phase") {
+      this.#enter(worker, message.phase, message.reason);
+    }
+  }
+
+  #onDeath(owner: BufferOwner, worker: number, reason: string): void {
+    this.#counters.workerDeaths++;
+    owner.countCrash(worker);
+    this.#workers[worker] = { worker, phase: "starting", reason: undefined };
+    this.#logger.error({ worker, reason }, "drain worker died: replacing it");
+    this.#emitter.emit("worker:died", { worker, reason });
+  }
+
+  /** One log line when PostgreSQL stops taking batches and one when it takes them again. */
+  #enter(worker: number, phase: WorkerPhase, reason: string | undefined): void {
+    const before = this.#workers[worker]?.phase;
+    this.#workers[worker] = { worker, phase, reason };
+    const isWaiting = this.#workers.some((status) => status.phase === "waiting");
+    if (isWaiting && !this.#isWaiting) {
+      this.#logger.warn({ reason }, "PostgreSQL does not take batches: buffering");
+    } else if (!isWaiting && this.#isWaiting) {
+      this.#logger.info("PostgreSQL takes batches again");
+    }
+    this.#isWaiting = isWaiting;
+    if ((before === "waiting") !== (phase === "waiting")) {
+      this.#emitter.emit("worker:changed", { worker, phase, reason });
+    }
+  }
+
+  #countPhases(): Record<string, number> {
+    const phases: Record<string, number> = {};
+    for (const { phase } of this.#workers) phases[phase] = (phases[phase] ?? 0) + 1;
+    return phases;
+  }
+}

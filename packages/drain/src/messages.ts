@@ -1,0 +1,44 @@
+import type { DrainSchema } from "./schema/table.ts";
+import type { PostgresDestination } from "./postgres.ts";
+
+/** Bounds of a worker's batches. */
+export interface BatchLimits {
+  batchRows: number;
+  batchBytes: number;
+  batchWaitMs: number;
+  maxInflatedBytes: number;
+}
+
+/** What a worker thread is started with. */
+export interface WorkerInput {
+  path: string;
+  durability: "process" | "power";
+  owner: string;
+  worker: number;
+  destination: PostgresDestination;
+  schema: DrainSchema;
+  limits: BatchLimits;
+}
+
+/** To a worker: land what is pending, then end. */
+export interface DrainMessage {
+  type: "drain";
+}
+
+/** What a worker is doing. `waiting`: PostgreSQL does not take its batch, or cannot be reached. */
+export type WorkerPhase = "connecting" | "idle" | "landing" | "waiting";
+
+/** From a worker. */
+export type WorkerMessage =
+  | { type: "alive" }
+  | { type: "phase"; phase: WorkerPhase; reason?: string | undefined }
+  | {
+      type: "landed";
+      wasLanded: boolean;
+      payloads: number;
+      deadPayloads: number;
+      records: Array<[table: string, count: number]>;
+      deadLetters: Array<[code: string, count: number]>;
+      seconds: number;
+    }
+  | { type: "retry"; reason: "connection" | "schema" | "data" };

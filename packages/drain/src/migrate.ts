@@ -1,0 +1,85 @@
+import { createHash } from "node:crypto";
+import { messageOf, MillraceError } from "@millrace/core";
+import type { Client } from "pg";
+import type { PostgresDestination } from "./postgres.ts";
+import { BOOKKEEPING_STATEMENTS } from "./schema/bookkeeping.ts";
+import { tableStatements } from "./schema/ddl.ts";
+import type { DrainSchema } from "./schema/table.ts";
+import { connect } from "./write/connection.ts";
+
+/** Advisory lock of migrations: "millrace" as a number. Held by the transaction, so a pooler is fine. */
+const MIGRATION_LOCK = 0x6d696c6c72616365n;
+
+/**
+ * Creates the tables that a schema declares, and adds columns it has gained. Safe to call from many
+ * processes at once and whenever one starts: a database that is up to date costs one query.
+ *
+ * @returns whether anything was done.
+ * @throws {@link MillraceError} `DRAIN_DATABASE_UNREACHABLE` or `DRAIN_MIGRATION_FAILED`.
+ * @example
+ * ```ts
+ * import { migrate, postgres } from "@millrace/drain";
+ * import { nightwatch } from "@millrace/drain/nightwatch";
+ *
+ * const destination = postgres({ connectionString: "postgres://app@127.0.0.1:5432/telemetry" });
+ * export const prepareDatabase = () => migrate({ destination, schema: nightwatch() });
+ * ```
+ */
+export async function migrate(options: {
+  destination: PostgresDestination;
+  schema: DrainSchema;
+}): Promise<boolean> {
+  const connection = await connect(options.destination);
+  try {
+    return await migrateWith(connection.client, options.schema);
+  } finally {
+    await connection.end().catch(() => {});
+  }
+}
+
+/** {@link migrate} on a connection that is already there. */
+export async function migrateWith(client: Client, schema: DrainSchema): Promise<boolean> {
+  const statements = [...BOOKKEEPING_STATEMENTS, ...tableStatements(schema)];
+  const fingerprint = createHash("sha256").update(JSON.stringify(statements)).digest("hex");
+  try {
+    await client.query("BEGIN");
+    await client.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+    const isApplied = await hasMigrated(client, fingerprint);
+    if (!isApplied) {
+      for (const statement of statements) await client.query(statement);
+      await client.query(
+        `INSERT INTO millrace_migrations(fingerprint) VALUES ($1)
+         ON CONFLICT (fingerprint) DO UPDATE SET applied_at = now()`,
+        [fingerprint],
+      );
+    }
+    await client.query("COMMIT");
+    return !isApplied;
+  } catch (error) {
+    await client.query("ROLLBACK").catch(() => {});
+    throw new MillraceError(
+      "DRAIN_MIGRATION_FAILED",
+      `the tables could not be created (${messageOf(error)}): the role needs CREATE on the schema`,
+      { cause: error, retryable: true },
+    );
+  }
+}
+
+/** Forgets that the tables were made, so that the next {@link migrateWith} makes what is missing. */
+export async function forgetMigrations(client: Client): Promise<void> {
+  await client.query("DELETE FROM millrace_migrations");
+}
+
+async function hasMigrated(client: Client, fingerprint: string): Promise<boolean> {
+  await client.query(
+    `CREATE TABLE IF NOT EXISTS millrace_migrations(
+      fingerprint text PRIMARY KEY,
+      applied_at timestamptz NOT NULL DEFAULT now()
+    )`,
+  );
+  const { rowCount } = await client.query(
+    "SELECT 1 FROM millrace_migrations WHERE fingerprint = $1",
+    [fingerprint],
+  );
+  return rowCount === 1;
+}

@@ -1,0 +1,89 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { Backoff, messageOf } from "@millrace/core";
+import type { WorkerInput, WorkerMessage } from "../messages.ts";
+
+export interface WorkerHandleOptions {
+  input: WorkerInput;
+  heapMib: number;
+  silenceMs: number;
+  onMessage: (message: WorkerMessage) => void;
+  /** Called when the thread ended although nobody asked it to; another is on its way. */
+  onDeath: (reason: string) => void;
+}
+
+/** Keeps one worker thread running: replaces it, with backoff, when it dies or hangs. */
+export class WorkerHandle {
+  readonly #options: WorkerHandleOptions;
+  readonly #backoff = new Backoff({ baseMs: 100, capMs: 10_000 });
+  #thread: Worker | undefined;
+  #respawn: NodeJS.Timeout | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+  #lastHeardAt = 0;
+  #isDraining = false;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(options: WorkerHandleOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#spawn();
+    const { silenceMs } = this.#options;
+    this.#watchdog = setInterval(
+      () => {
+        if (this.#thread === undefined || performance.now() - this.#lastHeardAt < silenceMs) return;
+        void this.#thread.terminate();
+      },
+      Math.min(1_000, silenceMs),
+    );
+    this.#watchdog.unref();
+  }
+
+  /** Lets the thread land what is pending; when `signal` fires it is ended as it stands. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#isDraining = true;
+    clearTimeout(this.#respawn);
+    this.#thread?.postMessage({ type: "drain" });
+    const cut = () => void this.#thread?.terminate();
+    signal.addEventListener("abort", cut, { once: true });
+    if (signal.aborted) cut();
+    await this.#ended;
+    signal.removeEventListener("abort", cut);
+    clearInterval(this.#watchdog);
+  }
+
+  /** Ends the thread as it stands. */
+  async stop(): Promise<void> {
+    await this.drain(AbortSignal.abort());
+  }
+
+  #spawn(): void {
+    const { input, heapMib } = this.#options;
+    const thread = new Worker(new URL(import.meta.resolve("@millrace/drain/worker")), {
+      workerData: input,
+      name: `millrace-drain-${input.worker}`,
+      resourceLimits: { maxOldGenerationSizeMb: heapMib },
+    });
+    this.#thread = thread;
+    this.#lastHeardAt = performance.now();
+    let reason = "ended by itself";
+    thread.on("message", (message: WorkerMessage) => {
+      this.#lastHeardAt = performance.now();
+      if (message.type === "landed") this.#backoff.reset();
+      this.#options.onMessage(message);
+    });
+    thread.on("error", (error) => {
+      reason = messageOf(error);
+    });
+    this.#ended = once(thread, "exit").then(() => this.#onExit(reason));
+  }
+
+  #onExit(reason: string): void {
+    const wasHung = performance.now() - this.#lastHeardAt >= this.#options.silenceMs;
+    this.#thread = undefined;
+    if (this.#isDraining) return;
+    this.#options.onDeath(wasHung ? `silent for ${this.#options.silenceMs} ms` : reason);
+    this.#respawn = setTimeout(() => this.#spawn(), this.#backoff.nextDelayMs());
+  }
+}

@@ -1,0 +1,54 @@
+import { z } from "zod";
+
+/** A PostgreSQL database as plain data: it crosses to the worker threads. */
+export interface PostgresDestination {
+  readonly kind: "postgres";
+  readonly connectionString: string;
+  readonly connectTimeoutMs: number;
+  readonly batchTimeoutMs: number;
+  readonly applicationName: string;
+}
+
+/** Options of {@link postgres}. */
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database`, with `sslmode` and the like as libpq takes them. */
+  connectionString: string;
+  /** How long connecting may take, in milliseconds. @default 5_000 */
+  connectTimeoutMs?: number | undefined;
+  /**
+   * How long one batch may take to land before its connection is given up and the batch tried
+   * again, in milliseconds. @default 60_000
+   */
+  batchTimeoutMs?: number | undefined;
+  /** Shown in `pg_stat_activity`. @default "millrace-drain" */
+  applicationName?: string | undefined;
+}
+
+export const postgresDestinationSchema = z.strictObject({
+  kind: z.literal("postgres"),
+  connectionString: z.string().min(1).meta({ secret: true }),
+  connectTimeoutMs: z.int().positive(),
+  batchTimeoutMs: z.int().positive(),
+  applicationName: z.string().min(1),
+});
+
+/**
+ * Names a PostgreSQL database (14 or newer) as the destination of a drain pool.
+ *
+ * @example
+ * ```ts
+ * import { postgres } from "@millrace/drain";
+ *
+ * const destination = postgres({ connectionString: "postgres://app@127.0.0.1:5432/telemetry" });
+ * console.log(destination.applicationName);
+ * ```
+ */
+export function postgres(options: PostgresOptions): PostgresDestination {
+  return {
+    kind: "postgres",
+    connectionString: options.connectionString,
+    connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+    batchTimeoutMs: options.batchTimeoutMs ?? 60_000,
+    applicationName: options.applicationName ?? "millrace-drain",
+  };
+}

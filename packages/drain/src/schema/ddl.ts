@@ -1,0 +1,97 @@
+import { EVENTS_TABLE } from "./events-table.ts";
+import type { ColumnDefinition, ColumnType } from "./columns.ts";
+import type { DrainSchema } from "./drain-schema.ts";
+import { quoteIdentifier, shortenIdentifier } from "./identifier.ts";
+import type { IndexDefinition, TableDefinition } from "./table.ts";
+import type { UpsertDefinition } from "./upsert.ts";
+
+const SQL_TYPES: Readonly<Record<ColumnType, string>> = {
+  text: "text",
+  integer: "integer",
+  bigint: "bigint",
+  boolean: "boolean",
+  double: "double precision",
+  timestamptz: "timestamptz",
+  jsonb: "jsonb",
+  "text[]": "text[]",
+  uuid: "uuid",
+};
+
+/** PostgreSQL's name of a column type. */
+export function sqlType(type: ColumnType): string {
+  return SQL_TYPES[type];
+}
+
+/**
+ * The statements that create every table and index of `schema` and the table of unknown records;
+ * each does nothing when its object exists.
+ *
+ * `IF NOT EXISTS` alone does not protect from two sessions that create at once: hold a lock.
+ */
+export function tableStatements(schema: DrainSchema): string[] {
+  return [
+    ...schema.tables.flatMap(copyTableStatements),
+    ...schema.upserts.map(upsertTableStatement),
+    ...eventsTableStatements(),
+  ];
+}
+
+function copyTableStatements(table: TableDefinition): string[] {
+  return [
+    createTable(table.name, [
+      ...columnLines(table.columns),
+      "received_at timestamptz NOT NULL",
+      "token text NOT NULL",
+      "unknown_fields jsonb",
+    ]),
+    ...table.indexes.map((index) => createIndex(table.name, index)),
+  ];
+}
+
+function upsertTableStatement(upsert: UpsertDefinition): string {
+  const key = Object.keys(upsert.key);
+  return createTable(upsert.name, [
+    "token text NOT NULL",
+    ...columnLines(upsert.key, true),
+    ...Object.keys(upsert.counts).map((name) => `${quoteIdentifier(name)} bigint NOT NULL`),
+    "first_seen_at timestamptz NOT NULL",
+    "last_seen_at timestamptz NOT NULL",
+    ...columnLines(upsert.latest),
+    ...(upsert.keepUnknownFields ? ["unknown_fields jsonb"] : []),
+    `PRIMARY KEY (${["token", ...key].map(quoteIdentifier).join(", ")})`,
+  ]);
+}
+
+function eventsTableStatements(): string[] {
+  return [
+    createTable(EVENTS_TABLE, [
+      "type text",
+      "occurred_at timestamptz",
+      "received_at timestamptz NOT NULL",
+      "token text NOT NULL",
+      "record jsonb NOT NULL",
+    ]),
+    createIndex(EVENTS_TABLE, { columns: ["received_at"], method: "brin" }),
+  ];
+}
+
+function columnLines(
+  columns: Readonly<Record<string, ColumnDefinition>>,
+  allRequired = false,
+): string[] {
+  return Object.entries(columns).map(([name, { type, required }]) => {
+    const notNull = required === true || allRequired ? " NOT NULL" : "";
+    return `${quoteIdentifier(name)} ${sqlType(type)}${notNull}`;
+  });
+}
+
+function createTable(name: string, lines: readonly string[]): string {
+  return `CREATE TABLE IF NOT EXISTS ${quoteIdentifier(name)} (\n  ${lines.join(",\n  ")}\n)`;
+}
+
+function createIndex(table: string, { columns, method = "btree" }: IndexDefinition): string {
+  const suffix = method === "brin" ? "brin" : "idx";
+  const name = shortenIdentifier(`${table}_${columns.join("_")}_${suffix}`);
+  const list = columns.map(quoteIdentifier).join(", ");
+  return `CREATE INDEX IF NOT EXISTS ${quoteIdentifier(name)} ON ${quoteIdentifier(table)} USING ${method} (${list})`;
+}

@@ -1,0 +1,38 @@
+import { tableInvalid } from "./definition-check.ts";
+import { checkTable, type TableDefinition } from "./table.ts";
+import { checkUpsert, type UpsertDefinition } from "./upsert.ts";
+
+/** Everything that a drain lands records in; plain data that can be cloned to another thread. */
+export interface DrainSchema {
+  readonly tables: readonly TableDefinition[];
+  readonly upserts: readonly UpsertDefinition[];
+}
+
+/**
+ * Checks each declaration and that they agree with one another.
+ *
+ * @throws {@link MillraceError} `DRAIN_TABLE_INVALID`, also for two tables of one name or two
+ * tables for one record type.
+ */
+export function checkSchema(schema: DrainSchema): void {
+  const names = new Set<string>();
+  const types = new Map<string, string>();
+  for (const table of schema.tables) {
+    checkTable(table);
+    claimName(names, table.name);
+    const other = types.get(table.match.t);
+    if (other !== undefined) {
+      throw tableInvalid(table.name, `records of type ${table.match.t} already land in ${other}`);
+    }
+    types.set(table.match.t, table.name);
+  }
+  for (const upsert of schema.upserts) {
+    checkUpsert(upsert);
+    claimName(names, upsert.name);
+  }
+}
+
+function claimName(names: Set<string>, name: string): void {
+  if (names.has(name)) throw tableInvalid(name, "the name is declared twice");
+  names.add(name);
+}

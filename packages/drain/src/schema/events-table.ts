@@ -1,0 +1,2 @@
+/** Where records land whose type no table and no upsert takes. */
+export const EVENTS_TABLE = "millrace_events";

@@ -1,0 +1,128 @@
+import type { ColumnDefinition } from "./columns.ts";
+import {
+  checkColumnNames,
+  checkColumns,
+  checkField,
+  checkRecordType,
+  checkTableName,
+  tableInvalid,
+} from "./definition-check.ts";
+
+/** Counts the records whose fields equal all of these values; `{}` counts every record. */
+export type CountCondition = Readonly<Record<string, string | number | boolean>>;
+
+/** A table with one row per key that records are merged into; plain data. */
+export interface UpsertDefinition {
+  readonly name: string;
+  /** Records whose field `t` is one of these are merged into the table. */
+  readonly match: { readonly t: readonly string[] };
+  /** Columns that, with the token, identify a row. */
+  readonly key: Readonly<Record<string, ColumnDefinition>>;
+  /** Field that holds the record's moment in Unix seconds. */
+  readonly occurredAt: string;
+  /** `bigint` columns that add up. */
+  readonly counts: Readonly<Record<string, CountCondition>>;
+  /** Columns that keep the value of the record with the latest moment. */
+  readonly latest: Readonly<Record<string, ColumnDefinition>>;
+  /** Whether a column `unknown_fields` keeps what the latest record holds besides all this. */
+  readonly keepUnknownFields: boolean;
+}
+
+/** What {@link defineUpsert} takes besides the name. */
+export interface UpsertOptions {
+  /** Records whose field `t` is one of these are merged into the table. */
+  readonly match: { readonly t: string | readonly string[] };
+  /**
+   * Columns that, with the token, identify a row. A record without a value for one of them is not
+   * merged, or refused where the column is `required`.
+   */
+  readonly key: Readonly<Record<string, ColumnDefinition>>;
+  /** Field that holds the record's moment in Unix seconds; a record without it is refused. */
+  readonly occurredAt: string;
+  /**
+   * `bigint` columns, each with the values that fields must have for the record to count.
+   *
+   * @default {}
+   */
+  readonly counts?: Readonly<Record<string, CountCondition>> | undefined;
+  /**
+   * Columns that keep the value of the record with the latest moment.
+   *
+   * @default {}
+   */
+  readonly latest?: Readonly<Record<string, ColumnDefinition>> | undefined;
+  /**
+   * Keep the fields that nothing here names, those of the latest record, in `unknown_fields`. For
+   * record types that no table takes.
+   *
+   * @default false
+   */
+  readonly keepUnknownFields?: boolean | undefined;
+}
+
+/** Columns that every upsert table has besides its own; `unknown_fields` only when asked for. */
+export const OWN_UPSERT_COLUMNS: readonly string[] = [
+  "token",
+  "first_seen_at",
+  "last_seen_at",
+  "unknown_fields",
+];
+
+/**
+ * Declares a table that holds one row per token and key: counts, when the key was first and last
+ * seen, and values of the record seen last.
+ *
+ * A record type may land in a table and in upserts, or in upserts only.
+ *
+ * @example
+ * ```ts
+ * import { defineUpsert, text } from "@millrace/drain";
+ *
+ * defineUpsert("pages", {
+ *   match: { t: "page-view" },
+ *   key: { url: text("url") },
+ *   occurredAt: "timestamp",
+ *   counts: { views: {}, mobile_views: { device: "mobile" } },
+ *   latest: { title: text("title") },
+ * });
+ * ```
+ *
+ * @throws {@link MillraceError} `DRAIN_TABLE_INVALID`.
+ */
+export function defineUpsert(name: string, options: UpsertOptions): UpsertDefinition {
+  const { t } = options.match;
+  const upsert = {
+    name,
+    match: { t: typeof t === "string" ? [t] : [...t] },
+    key: { ...options.key },
+    occurredAt: options.occurredAt,
+    counts: { ...options.counts },
+    latest: { ...options.latest },
+    keepUnknownFields: options.keepUnknownFields ?? false,
+  };
+  checkUpsert(upsert);
+  return upsert;
+}
+
+/** @throws {@link MillraceError} `DRAIN_TABLE_INVALID`. */
+export function checkUpsert(upsert: UpsertDefinition): void {
+  const { name, key, counts, latest } = upsert;
+  checkTableName(name);
+  if (!Array.isArray(upsert.match?.t)) throw tableInvalid(name, "match.t must be an array");
+  if (new Set(upsert.match.t).size !== upsert.match.t.length) {
+    throw tableInvalid(name, "match.t names a record type twice");
+  }
+  for (const type of upsert.match.t) checkRecordType(name, type);
+  if (Object.keys(key).length === 0) throw tableInvalid(name, "a key needs a column");
+  checkColumns(name, key, OWN_UPSERT_COLUMNS);
+  checkColumns(name, latest, OWN_UPSERT_COLUMNS);
+  checkColumnNames(
+    name,
+    [...Object.keys(key), ...Object.keys(counts), ...Object.keys(latest)],
+    OWN_UPSERT_COLUMNS,
+  );
+  checkField(name, "first_seen_at", upsert.occurredAt);
+  for (const [column, condition] of Object.entries(counts)) {
+    for (const field of Object.keys(condition)) checkField(name, column, field);
+  }
+}

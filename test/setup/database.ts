@@ -1,7 +1,7 @@
-/// <reference path="./postgres.ts" />
 import { randomBytes } from "node:crypto";
 import { Client } from "pg";
 import { inject } from "vitest";
+import type { PostgresUrl } from "./postgres.ts";
 
 /** An empty database for one test file. */
 export interface TestDatabase {
@@ -12,7 +12,7 @@ export interface TestDatabase {
 
 /** Creates an empty database on the server that the integration tests share. */
 export async function createTestDatabase(): Promise<TestDatabase> {
-  const serverUrl = inject("postgresUrl");
+  const serverUrl: PostgresUrl = inject("postgresUrl");
   const name = `test_${randomBytes(6).toString("hex")}`;
   await runOn(serverUrl, `CREATE DATABASE ${name}`);
   const url = new URL(serverUrl);

@@ -1,14 +1,16 @@
 import { findTestPostgres } from "@millrace/services";
 import type { TestProject } from "vitest/node";
 
+/** Connection URL of a user that may create databases, on the server that all integration tests share. */
+export type PostgresUrl = string;
+
 declare module "vitest" {
   interface ProvidedContext {
-    /** Connection URL of a user that may create databases. */
-    postgresUrl: string;
+    postgresUrl: PostgresUrl;
   }
 }
 
-/** Starts the one PostgreSQL that all integration tests share, and removes it after the run. */
+/** Starts the one PostgreSQL of the run, and removes it afterwards. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const postgres = await findTestPostgres();
   project.provide("postgresUrl", postgres.url);

@@ -3,7 +3,7 @@ import type { ClaimedBatch, ClaimSession } from "@millrace/core/buffer";
 import type { BatchLimits, WorkerMessage, WorkerPhase } from "./messages.ts";
 import { forgetMigrations, migrateWith } from "./migrate.ts";
 import type { PostgresDestination } from "./postgres.ts";
-import type { DrainSchema } from "./schema/table.ts";
+import type { DrainSchema } from "./schema/drain-schema.ts";
 import type { BatchWriter } from "./write/batch-writer.ts";
 import { connect, type Connection } from "./write/connection.ts";
 import { pruneLedger } from "./write/ledger.ts";

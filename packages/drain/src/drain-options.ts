@@ -2,7 +2,8 @@ import type { Logger, MetricsRegistry } from "@millrace/core";
 import type { DurableBuffer } from "@millrace/core/buffer";
 import { z } from "zod";
 import { type PostgresDestination, postgresDestinationSchema } from "./postgres.ts";
-import type { DrainSchema, TableDefinition } from "./schema/table.ts";
+import type { DrainSchema } from "./schema/drain-schema.ts";
+import type { TableDefinition } from "./schema/table.ts";
 
 /** What the pool needs of a buffer. */
 export type DrainBuffer = Pick<DurableBuffer, "options" | "registerOwner" | "state" | "status">;

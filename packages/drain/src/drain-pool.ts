@@ -7,6 +7,7 @@ import {
   Lifecycle,
   type Listener,
   type Logger,
+  MillraceError,
   parseOptions,
   type StartOptions,
   TypedEmitter,
@@ -21,7 +22,7 @@ import type { WorkerInput, WorkerMessage, WorkerPhase } from "./messages.ts";
 import { count, createCounters, type DrainCounters } from "./pool/drain-counters.ts";
 import { publishDrainMetrics } from "./pool/drain-metrics.ts";
 import { WorkerHandle } from "./pool/worker-handle.ts";
-import type { DrainSchema } from "./schema/table.ts";
+import type { DrainSchema } from "./schema/drain-schema.ts";
 
 /** What one worker thread is doing. */
 export interface DrainWorkerStatus {
@@ -61,9 +62,10 @@ export interface DrainPool extends Component {
 /**
  * Creates a pool of worker threads that claim batches from a buffer and land them, each in one
  * transaction with its entry in the ledger: nothing is lost and nothing doubled, whatever is killed
- * when. Starts whether or not PostgreSQL answers, and creates the tables when it does.
+ * when. Starts whether or not PostgreSQL answers, and creates the tables as soon as it does.
  *
- * @throws {@link MillraceError} `CONFIG_INVALID` for bad options.
+ * @throws {@link MillraceError} `CONFIG_INVALID` for bad options; `start` throws
+ * `DRAIN_WORKER_FAILED` when a thread cannot run at all.
  * @example
  * ```ts
  * import { createBuffer } from "@millrace/core/buffer";
@@ -82,6 +84,8 @@ export function createDrainPool(options: DrainPoolOptions): DrainPool {
   return new ThreadPool(parseOptions(drainPoolOptionsSchema, options, "createDrainPool"));
 }
 
+const STARTING_PHASES: ReadonlySet<string> = new Set(["starting", "connecting"]);
+
 class ThreadPool implements DrainPool {
   readonly name = "drain";
   readonly options: ResolvedDrainPoolOptions;
@@ -94,6 +98,8 @@ class ThreadPool implements DrainPool {
   #lastLandedAt: number | undefined;
   #startedAt = 0;
   #isWaiting = false;
+  #onFirstNews: (() => void) | undefined;
+  #startFailure: Error | undefined;
 
   constructor(options: ResolvedDrainPoolOptions) {
     this.options = options;
@@ -103,7 +109,7 @@ class ThreadPool implements DrainPool {
     );
     this.#lifecycle = new Lifecycle({
       name: this.name,
-      open: (closers) => {
+      open: async (closers, signal) => {
         const owner = this.options.buffer.registerOwner();
         closers.push(() => owner.release());
         closers.push(
@@ -113,7 +119,7 @@ class ThreadPool implements DrainPool {
         );
         closers.push(() => Promise.all(this.#handles.map((handle) => handle.stop())));
         this.#startedAt = Date.now();
-        this.#startWorkers(owner);
+        await this.#startWorkers(owner, signal);
       },
       drain: async (signal) => {
         await Promise.all(this.#handles.map((handle) => handle.drain(signal)));
@@ -169,7 +175,8 @@ class ThreadPool implements DrainPool {
     };
   }
 
-  #startWorkers(owner: BufferOwner): void {
+  /** Resolves once each worker has reached PostgreSQL, or has found that it cannot. */
+  async #startWorkers(owner: BufferOwner, signal: AbortSignal): Promise<void> {
     const { buffer, destination, schema, workers, workerHeapMib, workerSilenceMs } = this.options;
     const { batchRows, batchBytes, batchWaitMs, maxInflatedBytes } = this.options;
     const drainSchema: DrainSchema = Array.isArray(schema)
@@ -196,7 +203,17 @@ class ThreadPool implements DrainPool {
         }),
       );
     }
+    const allReported = new Promise<void>((resolve) => {
+      this.#onFirstNews = () => {
+        const isReady = this.#workers.every(({ phase }) => !STARTING_PHASES.has(phase));
+        if (isReady || this.#startFailure !== undefined || signal.aborted) resolve();
+      };
+      signal.addEventListener("abort", this.#onFirstNews, { once: true });
+    });
     for (const handle of this.#handles) handle.start();
+    await allReported;
+    this.#onFirstNews = undefined;
+    if (this.#startFailure !== undefined) throw this.#startFailure;
   }
 
   #onMessage(worker: number, message: WorkerMessage): void {
@@ -221,6 +238,15 @@ class ThreadPool implements DrainPool {
     this.#counters.workerDeaths++;
     owner.countCrash(worker);
     this.#workers[worker] = { worker, phase: "starting", reason: undefined };
+    if (this.state === "starting") {
+      this.#startFailure = new MillraceError(
+        "DRAIN_WORKER_FAILED",
+        `drain worker ${worker} died while starting: ${reason}`,
+        { details: { worker } },
+      );
+      this.#onFirstNews?.();
+      return;
+    }
     this.#logger.error({ worker, reason }, "drain worker died: replacing it");
     this.#emitter.emit("worker:died", { worker, reason });
   }
@@ -229,6 +255,7 @@ class ThreadPool implements DrainPool {
   #enter(worker: number, phase: WorkerPhase, reason: string | undefined): void {
     const before = this.#workers[worker]?.phase;
     this.#workers[worker] = { worker, phase, reason };
+    this.#onFirstNews?.();
     const isWaiting = this.#workers.some((status) => status.phase === "waiting");
     if (isWaiting && !this.#isWaiting) {
       this.#logger.warn({ reason }, "PostgreSQL does not take batches: buffering");

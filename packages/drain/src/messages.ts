@@ -1,4 +1,4 @@
-import type { DrainSchema } from "./schema/table.ts";
+import type { DrainSchema } from "./schema/drain-schema.ts";
 import type { PostgresDestination } from "./postgres.ts";
 
 /** Bounds of a worker's batches. */

@@ -4,7 +4,7 @@ import type { Client } from "pg";
 import type { PostgresDestination } from "./postgres.ts";
 import { BOOKKEEPING_STATEMENTS } from "./schema/bookkeeping.ts";
 import { tableStatements } from "./schema/ddl.ts";
-import type { DrainSchema } from "./schema/table.ts";
+import type { DrainSchema } from "./schema/drain-schema.ts";
 import { connect } from "./write/connection.ts";
 
 /** Advisory lock of migrations: "millrace" as a number. Held by the transaction, so a pooler is fine. */

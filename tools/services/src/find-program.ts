@@ -81,7 +81,7 @@ function installPackage({ title, aptPackage }: ProgramSource): Promise<void> {
 async function runAptGet(aptPackage: string): Promise<void> {
   const script =
     'dpkg -s "$1" >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$1"; }';
-  const child = spawn("flock", ["/tmp/millrace-apt.lock", "sh", "-c", script, "sh", aptPackage], {
+  const child = spawn("flock", ["/run/millrace-apt.lock", "sh", "-c", script, "sh", aptPackage], {
     // The run level keeps the package from starting its own server: invoke-rc.d(8).
     env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" },
     stdio: ["ignore", "pipe", "pipe"],

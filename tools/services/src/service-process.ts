@@ -162,5 +162,7 @@ function describeEnd(child: ChildProcess): string {
 }
 
 function tail(file: string): string {
-  return existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n").slice(-15).join("\n") : "";
+  return existsSync(file)
+    ? readFileSync(file, "utf8").trimEnd().split("\n").slice(-15).join("\n")
+    : "";
 }

@@ -91,8 +91,9 @@ describe("the shared server of the integration tests", () => {
 
   test("gives each test file an empty database, removed with its connections", async () => {
     const client = new Client({ connectionString: database.url });
-    const cut = new Promise((resolve) => {
-      client.once("error", resolve);
+    client.on("error", () => undefined);
+    const cut = new Promise<void>((resolve) => {
+      client.once("end", resolve);
     });
     await client.connect();
     const { rows } = await client.query("SELECT count(*)::int AS tables FROM pg_stat_user_tables");

@@ -1,6 +1,8 @@
 import { messageOf } from "@millrace/core";
 import type { BufferedPayload, ClaimedBatch } from "@millrace/core/buffer";
-import { type CompiledTable, RecordRefused, type RecordMeta } from "../encode/compiled-table.ts";
+import type { CompiledTable } from "../encode/compiled-table.ts";
+import type { RecordMeta } from "../encode/record-meta.ts";
+import { RecordRefused } from "../encode/record-refused.ts";
 import type { Router } from "../encode/router.ts";
 import type { DeadLetter } from "../write/dead-letters.ts";
 import { parseRecords, PayloadRefused, readText } from "./payload-reader.ts";

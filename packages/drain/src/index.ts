@@ -1,0 +1,43 @@
+/**
+ * Worker threads that land buffered telemetry in PostgreSQL with COPY, exactly once.
+ *
+ * @example
+ * ```ts
+ * import { runUntilSignal } from "@millrace/core";
+ * import { createBuffer } from "@millrace/core/buffer";
+ * import { createDrainPool, postgres } from "@millrace/drain";
+ * import { nightwatch } from "@millrace/drain/nightwatch";
+ *
+ * export async function main(connectionString: string): Promise<void> {
+ *   const buffer = createBuffer({ path: "telemetry/buffer.db" });
+ *   const drain = createDrainPool({
+ *     buffer,
+ *     destination: postgres({ connectionString }),
+ *     schema: nightwatch(),
+ *   });
+ *   await runUntilSignal([buffer, drain]);
+ * }
+ * ```
+ *
+ * @module
+ */
+export {
+  type DrainBuffer,
+  type DrainPoolOptions,
+  drainPoolOptionsSchema,
+  type ResolvedDrainPoolOptions,
+} from "./drain-options.ts";
+export {
+  createDrainPool,
+  type DrainEvents,
+  type DrainPool,
+  type DrainStatus,
+  type DrainWorkerStatus,
+} from "./drain-pool.ts";
+export type { DrainErrorCode } from "./errors.ts";
+export type { WorkerPhase } from "./messages.ts";
+export { migrate } from "./migrate.ts";
+export type { DrainCounters } from "./pool/drain-counters.ts";
+export { postgres, type PostgresDestination, type PostgresOptions } from "./postgres.ts";
+export type { DrainSchema } from "./schema/drain-schema.ts";
+export { defineTable, type TableDefinition } from "./schema/table.ts";

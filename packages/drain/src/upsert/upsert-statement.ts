@@ -1,0 +1,93 @@
+import { UNKNOWN_FIELDS } from "../encode/unknown-fields.ts";
+import { sqlType } from "../schema/ddl.ts";
+import { quoteIdentifier } from "../schema/identifier.ts";
+import type { UpsertDefinition } from "../schema/upsert.ts";
+import type { UpsertRow } from "./upsert-row.ts";
+
+/** A statement with its parameters, as node-postgres takes it. */
+export interface UpsertStatement {
+  readonly text: string;
+  /** One array a column. */
+  readonly values: Array<Array<string | null>>;
+}
+
+/** How a column merges with what is stored. */
+type Merge = "key" | "add" | "least" | "greatest" | "latest";
+
+interface MergedColumn {
+  readonly name: string;
+  readonly sqlType: string;
+  readonly merge: Merge;
+}
+
+/**
+ * The `INSERT ... ON CONFLICT DO UPDATE` of an upsert table: one `text[]` parameter a column, cast in
+ * the statement. Rows are inserted, and so locked, in the order of the arrays.
+ */
+export function upsertSql(upsert: UpsertDefinition): string {
+  const columns = mergedColumns(upsert);
+  const names = columns.map(({ name }) => quoteIdentifier(name));
+  const keys = columns.filter(({ merge }) => merge === "key").map(({ name }) => quoteIdentifier(name));
+  const updates = columns.filter(({ merge }) => merge !== "key").map(updateOf);
+  const parameters = columns.map((_, index) => `$${index + 1}::text[]`);
+  const aliases = columns.map((_, index) => `value${index + 1}`);
+  const casts = columns.map(({ sqlType: type }, index) => `value${index + 1}::${type}`);
+  return [
+    `INSERT INTO ${quoteIdentifier(upsert.name)} AS stored (${names.join(", ")})`,
+    `SELECT ${casts.join(", ")}`,
+    `FROM unnest(${parameters.join(", ")}) AS batch (${aliases.join(", ")})`,
+    `ON CONFLICT (${keys.join(", ")}) DO UPDATE SET ${updates.join(", ")}`,
+  ].join("\n");
+}
+
+/** The parameters of {@link upsertSql} for `rows`, in their order. */
+export function upsertValues(rows: readonly UpsertRow[]): Array<Array<string | null>> {
+  const perRow = rows.map(({ key, counts, firstSeenAt, lastSeenAt, latest }) => [
+    ...key,
+    ...counts.map(String),
+    firstSeenAt,
+    lastSeenAt,
+    ...latest,
+  ]);
+  return (perRow[0] ?? []).map((_, column) => perRow.map((values) => values[column] ?? null));
+}
+
+function mergedColumns(upsert: UpsertDefinition): MergedColumn[] {
+  return [
+    { name: "token", sqlType: "text", merge: "key" },
+    ...declared(upsert.key, "key"),
+    ...Object.keys(upsert.counts).map((name) => ({ name, sqlType: "bigint", merge: "add" as const })),
+    { name: "first_seen_at", sqlType: "timestamptz", merge: "least" },
+    { name: "last_seen_at", sqlType: "timestamptz", merge: "greatest" },
+    ...declared(upsert.latest, "latest"),
+    ...(upsert.keepUnknownFields
+      ? [{ name: UNKNOWN_FIELDS, sqlType: "jsonb", merge: "latest" as const }]
+      : []),
+  ];
+}
+
+function declared(columns: UpsertDefinition["key"], merge: Merge): MergedColumn[] {
+  return Object.entries(columns).map(([name, { type }]) => ({
+    name,
+    sqlType: sqlType(type),
+    merge,
+  }));
+}
+
+function updateOf({ name, merge }: MergedColumn): string {
+  const column = quoteIdentifier(name);
+  switch (merge) {
+    case "add":
+      return `${column} = stored.${column} + excluded.${column}`;
+    case "least":
+      return `${column} = LEAST(stored.${column}, excluded.${column})`;
+    case "greatest":
+      return `${column} = GREATEST(stored.${column}, excluded.${column})`;
+    case "latest":
+      return `${column} = CASE WHEN excluded.last_seen_at >= stored.last_seen_at THEN excluded.${column} ELSE stored.${column} END`;
+    case "key":
+      throw new TypeError(`${name} is a key column, which does not change`);
+    default:
+      return merge satisfies never;
+  }
+}

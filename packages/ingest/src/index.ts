@@ -1,0 +1,36 @@
+/**
+ * A TCP server for the wire protocol of the Nightwatch client: it acknowledges each payload once a
+ * durable buffer has it.
+ *
+ * @example
+ * ```ts
+ * import { runUntilSignal } from "@millrace/core";
+ * import { createBuffer } from "@millrace/core/buffer";
+ * import { createIngestServer } from "@millrace/ingest";
+ *
+ * const buffer = createBuffer({ path: "telemetry/buffer.db" });
+ * const ingest = createIngestServer({ buffer });
+ * await runUntilSignal([buffer, ingest]);
+ * ```
+ *
+ * @module
+ */
+export type { IngestErrorCode } from "./errors.ts";
+export {
+  type IngestBuffer,
+  type IngestLimits,
+  type IngestOptions,
+  ingestOptionsSchema,
+  type IngestPressure,
+  type NamedToken,
+  type ResolvedIngestLimits,
+  type ResolvedIngestOptions,
+} from "./ingest-options.ts";
+export {
+  createIngestServer,
+  type IngestEvents,
+  type IngestServer,
+  type IngestStatus,
+} from "./ingest-server.ts";
+export type { ListenAddress } from "./listen.ts";
+export type { RefusalReason } from "./refusal.ts";

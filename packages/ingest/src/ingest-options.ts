@@ -1,0 +1,141 @@
+import type { Logger, MetricsRegistry, Pressure } from "@millrace/core";
+import { z } from "zod";
+
+/** What the server needs of a buffer; `createBuffer` of `@millrace/core/buffer` returns one. */
+export interface IngestBuffer {
+  readonly options: { readonly whenFull: "reject" | "block" };
+  /** Resolves once the payload is durable, rejects when it was not stored. */
+  append(payload: Uint8Array, token: string): Promise<void>;
+  /** False when an append would be rejected, or would have to wait, for want of room. */
+  hasRoom(): boolean;
+}
+
+/** What the server needs of backpressure; `createPressure` of `@millrace/core` returns one. */
+export type IngestPressure = Pick<Pressure, "pressure" | "on">;
+
+/** A token with the name that its payloads carry into the buffer. */
+export interface NamedToken {
+  /** Goes into the buffer, metrics and tables: not secret. Several tokens may share one. */
+  name: string;
+  /** What clients have as `NIGHTWATCH_TOKEN`. */
+  token: string;
+}
+
+/** How much a client may ask of the server. Sizes are bytes, times are milliseconds. */
+export interface IngestLimits {
+  /** LENGTH of one frame: its payload and 11 bytes. 12 to 1 GiB. @default 16 MiB */
+  maxFrameBytes?: number | undefined;
+  /** Open connections; the next one is refused. @default 4_096 */
+  maxConnections?: number | undefined;
+  /** From opening a connection, or from a later frame's first byte, to its whole header. @default 5_000 */
+  headerTimeoutMs?: number | undefined;
+  /** From the first byte of a frame to its last, however steadily it drips. @default 30_000 */
+  frameTimeoutMs?: number | undefined;
+  /** From an answer to the next frame; also how long replies may stay unread. @default 60_000 */
+  idleTimeoutMs?: number | undefined;
+  /**
+   * Memory in frames that are being received or not yet answered, over all connections. When it is
+   * used up, frames that need more than one read are refused and pipelining connections wait.
+   *
+   * @default 256 MiB
+   */
+  maxUnfinishedBytes?: number | undefined;
+  /** Unanswered frames of one connection; beyond them it is not read from. @default 1_024 */
+  maxPipelinedFrames?: number | undefined;
+}
+
+/** Options of {@link createIngestServer}. */
+export interface IngestOptions {
+  /** Where payloads go before they are acknowledged. Stays the caller's to start and close. */
+  buffer: IngestBuffer;
+  /** Address to listen on. @default "127.0.0.1" */
+  host?: string | undefined;
+  /** Port to listen on; 0 takes a free one, see `address()`. @default 2407 */
+  port?: number | undefined;
+  /**
+   * Tokens that may send. A plain string is named by the first 7 characters of its hash. With none
+   * at all every token may send, and payloads carry the name `default`.
+   *
+   * @default []
+   */
+  tokens?: Array<string | NamedToken> | undefined;
+  limits?: IngestLimits | undefined;
+  /**
+   * While its state is `closed`, payloads are refused; with a buffer that blocks when it is full,
+   * connections wait instead. Stays the caller's to start and close.
+   */
+  pressure?: IngestPressure | undefined;
+  /** pino-compatible. @default pino at `info` on stderr */
+  logger?: Logger | undefined;
+  /** @default the process's prom-client registry */
+  metrics?: MetricsRegistry | undefined;
+}
+
+const MIB = 1024 * 1024;
+const timeoutMs = z.int().positive().max(86_400_000);
+
+const limitsSchema = z
+  .strictObject({
+    maxFrameBytes: z
+      .int()
+      .min(12)
+      .max(1024 * MIB)
+      .default(16 * MIB),
+    maxConnections: z.int().positive().default(4_096),
+    headerTimeoutMs: timeoutMs.default(5_000),
+    frameTimeoutMs: timeoutMs.default(30_000),
+    idleTimeoutMs: timeoutMs.default(60_000),
+    maxUnfinishedBytes: z
+      .int()
+      .positive()
+      .default(256 * MIB),
+    maxPipelinedFrames: z.int().positive().default(1_024),
+  })
+  .refine(({ maxFrameBytes, maxUnfinishedBytes }) => maxFrameBytes <= maxUnfinishedBytes, {
+    path: ["maxUnfinishedBytes"],
+    error: "must be at least maxFrameBytes, or no frame of that size could arrive",
+  });
+
+/** Validates {@link IngestOptions} and fills in defaults. */
+export const ingestOptionsSchema = z.strictObject({
+  buffer: z.custom<IngestBuffer>(
+    (value) => hasMethods(value, "append", "hasRoom") && Reflect.has(value, "options"),
+    "expected a buffer: createBuffer(...) of @millrace/core/buffer",
+  ),
+  host: z.string().min(1).default("127.0.0.1"),
+  port: z.int().min(0).max(65_535).default(2407),
+  tokens: z
+    .array(
+      z.union([
+        z.string().min(1).meta({ secret: true }),
+        z.strictObject({
+          name: z.string().min(1),
+          token: z.string().min(1).meta({ secret: true }),
+        }),
+      ]),
+    )
+    .default([]),
+  limits: limitsSchema.prefault({}),
+  pressure: z
+    .custom<IngestPressure>(
+      (value) => hasMethods(value, "on") && Reflect.has(value, "pressure"),
+      "expected createPressure(...) of @millrace/core",
+    )
+    .optional(),
+  logger: z.custom<Logger>().optional(),
+  metrics: z.custom<MetricsRegistry>().optional(),
+});
+
+/** {@link IngestOptions} after defaults. */
+export type ResolvedIngestOptions = z.output<typeof ingestOptionsSchema>;
+
+/** {@link IngestLimits} after defaults. */
+export type ResolvedIngestLimits = ResolvedIngestOptions["limits"];
+
+function hasMethods(value: unknown, ...names: string[]): value is object {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    names.every((name) => typeof Reflect.get(value, name) === "function")
+  );
+}

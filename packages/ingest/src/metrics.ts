@@ -1,0 +1,51 @@
+import { type MetricFamily, type MetricsRegistry, publishMetric } from "@millrace/core";
+import type { ByteBudget } from "./byte-budget.ts";
+import type { IngestCounters } from "./ingest-counters.ts";
+import type { ResolvedIngestLimits } from "./ingest-options.ts";
+
+export interface IngestMetricSources {
+  counters: IngestCounters;
+  budget: ByteBudget;
+  limits: ResolvedIngestLimits;
+  openConnections: () => number;
+}
+
+/** Publishes a server's counters. @returns a function that withdraws them. */
+export function publishIngestMetrics(
+  registry: MetricsRegistry,
+  { counters, budget, limits, openConnections }: IngestMetricSources,
+): () => void {
+  const plain = (type: MetricFamily["type"], name: string, help: string, read: () => number) =>
+    publishMetric(registry, { type, name: `millrace_ingest_${name}`, help }, read);
+  const labelled = (name: string, label: string, help: string, read: () => [string, number][]) =>
+    publishMetric(
+      registry,
+      { type: "counter", name: `millrace_ingest_${name}`, help, labelNames: [label] },
+      () => read().map(([key, value]) => ({ labels: { [label]: key }, value })),
+    );
+  const withdraw = [
+    labelled("payloads_total", "token", "Payloads stored and acknowledged.", () => [
+      ...counters.payloadsByToken,
+    ]),
+    labelled("refusals_total", "reason", "Frames and connections refused.", () =>
+      Object.entries(counters.refusals),
+    ),
+    plain("counter", "bytes_total", "Payload bytes stored.", () => counters.payloadBytes),
+    plain("counter", "pings_total", "Pings answered.", () => counters.pings),
+    plain("counter", "connections_total", "Connections opened.", () => counters.connections),
+    plain("counter", "socket_errors_total", "Connections that broke.", () => counters.socketErrors),
+    plain("gauge", "connections", "Connections now open.", openConnections),
+    plain("gauge", "limit_connections", "Open connections allowed.", () => limits.maxConnections),
+    plain("gauge", "unfinished_bytes", "Bytes of unanswered frames.", () => budget.used),
+    plain(
+      "gauge",
+      "limit_unfinished_bytes",
+      "Bytes of unanswered frames allowed.",
+      () => budget.limit,
+    ),
+    plain("gauge", "limit_frame_bytes", "LENGTH allowed.", () => limits.maxFrameBytes),
+  ];
+  return () => {
+    for (const take of withdraw) take();
+  };
+}

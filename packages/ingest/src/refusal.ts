@@ -1,0 +1,68 @@
+/** What a refusal is about: one frame, or the connection as a whole. */
+type RefusalSubject = "frame" | "connection";
+
+interface RefusalKind {
+  subject: RefusalSubject;
+  /** For the log: what the peer did and what to do about it. */
+  message: string;
+}
+
+/**
+ * Every way to turn a client down. A new limit starts here: name its reason, then check it where
+ * the bytes are (`framing/`), where a frame is taken (`connection.ts`) or where a connection comes
+ * in (`ingest-server.ts`).
+ */
+export const REFUSALS = {
+  bad_header: {
+    subject: "frame",
+    message: "header is not LENGTH:v1:TOKENHASH: - something else than a Nightwatch client speaks",
+  },
+  version: {
+    subject: "frame",
+    message: "second header field is not v1: the client is older than 1.11, update it",
+  },
+  token: {
+    subject: "frame",
+    message: "token hash matches none of the tokens: compare NIGHTWATCH_TOKEN with the server's",
+  },
+  frame_too_small: {
+    subject: "frame",
+    message: "LENGTH is too small to hold version and token: the client may be older than 1.11",
+  },
+  frame_too_large: {
+    subject: "frame",
+    message: "LENGTH is over limits.maxFrameBytes: raise it if such payloads are expected",
+  },
+  empty: { subject: "frame", message: "frame has an empty payload" },
+  truncated: { subject: "frame", message: "client ended its side in the middle of a frame" },
+  memory: {
+    subject: "frame",
+    message: "unfinished frames fill limits.maxUnfinishedBytes: large frames are refused for now",
+  },
+  overload: { subject: "frame", message: "pressure is closed: payloads are refused for now" },
+  buffer_full: { subject: "frame", message: "buffer is full: the drain is behind" },
+  write_failed: { subject: "frame", message: "buffer could not write to disk" },
+  buffer_closed: { subject: "frame", message: "buffer is not running: start it before the server" },
+  frame_timeout: {
+    subject: "frame",
+    message: "frame did not arrive within limits.frameTimeoutMs",
+  },
+  header_timeout: {
+    subject: "connection",
+    message: "no complete header came within limits.headerTimeoutMs",
+  },
+  idle_timeout: { subject: "connection", message: "no frame came within limits.idleTimeoutMs" },
+  slow_reader: {
+    subject: "connection",
+    message: "client did not read its replies within limits.idleTimeoutMs",
+  },
+  too_many_connections: {
+    subject: "connection",
+    message: "limits.maxConnections is reached: new connections are refused for now",
+  },
+} as const satisfies Record<string, RefusalKind>;
+
+/** Why a frame or a connection was refused; the `reason` label of `millrace_ingest_refusals_total`. */
+export type RefusalReason = keyof typeof REFUSALS;
+
+export const REFUSAL_REASONS = Object.keys(REFUSALS) as RefusalReason[];

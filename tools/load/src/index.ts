@@ -1,0 +1,12 @@
+/**
+ * Real telemetry records and the clients that send them.
+ *
+ * @module
+ */
+export { encodeFrame, hashToken } from "./frame.ts";
+export { type SendOutcome, sendOnce } from "./one-shot-client.ts";
+export { openPipeline, type Pipeline } from "./pipelined-client.ts";
+export { createRandom } from "./random.ts";
+export { readRecords, RECORD_TYPES, type RecordType } from "./records.ts";
+export { createTraffic, type Traffic, type TrafficPayload } from "./traffic.ts";
+export { type SenderInput, type SenderProgress, type SenderResult, startSender } from "./sender.ts";

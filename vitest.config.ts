@@ -13,7 +13,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/test/**/*.test.ts"],
-          exclude: ["**/*.int.test.ts"],
+          exclude: ["**/*.int.test.ts", "**/*.soak.test.ts"],
           typecheck: {
             enabled: true,
             include: ["packages/*/test/**/*.test-d.ts"],
@@ -25,9 +25,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: "integration",
-          include: ["packages/*/test/**/*.int.test.ts", "tools/*/test/**/*.int.test.ts"],
+          include: ["{packages,tools}/*/test/**/*.int.test.ts", "test/**/*.int.test.ts"],
           globalSetup: ["test/setup/postgres.ts"],
           testTimeout: 30_000,
+          hookTimeout: 60_000,
           fileParallelism: false,
         },
       },

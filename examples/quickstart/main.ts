@@ -49,26 +49,26 @@ async function run(options: QuickstartOptions): Promise<number> {
   const components = [buffer, drain, ingest];
   try {
     for (const component of components) await component.start();
-    const { host, port } = ingest.address() ?? { host: "127.0.0.1", port: options.port };
+    const { host, port } = ingest.address();
     console.log(
       `Taking telemetry on ${host}:${port}, landing it in PostgreSQL ${database.version}.`,
     );
 
-    const run = `quickstart-${Date.now().toString(36)}`;
-    const sent = await sendAndWatch({ host, port, run, options, drain, buffer });
+    const mark = `quickstart-${Date.now().toString(36)}`;
+    const sent = await sendAndWatch({ host, port, mark, options, drain, buffer });
     const isLanded = await waitUntilLanded(() => buffer.status().rows === 0);
     const client = new Client({ connectionString: database.url });
     await client.connect();
-    const verdict = await judge(client, run, sent.acknowledgedMarks);
+    const verdict = await judge(client, mark, sent.acknowledgedMarks);
     console.log(
       `\nAcknowledged ${sent.acknowledgedRecords} records in ${sent.acknowledged} payloads.`,
     );
     console.log(
       `In PostgreSQL: ${verdict.landed} records, ${verdict.lost} lost, ${verdict.doubled} doubled.\n`,
     );
-    console.table(await countByTable(client, run));
+    console.table(await countByTable(client, mark));
     console.log("\nThe slowest requests:");
-    console.table(await readSlowest(client, run));
+    console.table(await readSlowest(client, mark));
     await client.end();
     console.log(`\nLook around:   psql '${database.url}'`);
     console.log(`The buffer:    ${bufferPath}`);
@@ -102,18 +102,18 @@ async function openDatabase({ databaseUrl }: QuickstartOptions) {
 async function sendAndWatch(parts: {
   host: string;
   port: number;
-  run: string;
+  mark: string;
   options: QuickstartOptions;
   drain: ReturnType<typeof createDrainPool>;
   buffer: ReturnType<typeof createBuffer>;
 }) {
-  const { host, port, run, options, drain, buffer } = parts;
+  const { host, port, mark, options, drain, buffer } = parts;
   let progress: SenderProgress | undefined;
   const sender = startSender(
     {
       host,
       port,
-      run,
+      run: mark,
       token: TOKEN,
       seed: 1,
       seconds: options.seconds,

@@ -51,7 +51,7 @@ async function run(): Promise<void> {
   await runUntilSignal([buffer, drain, ops, ingest], {
     graceMs: GRACE_MS,
     onReady: () => {
-      const { host, port } = ingest.address() ?? config.ingest;
+      const { host, port } = ingest.address();
       console.log(`listening on ${host}:${port}`);
     },
   });

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { MillraceError } from "./errors.ts";
 
 /** One thing wrong with a configuration. */

@@ -70,7 +70,7 @@ function readObject(
   env: Record<string, string | undefined>,
 ): Record<string, unknown> {
   const raw: Record<string, unknown> = {};
-  for (const [key, field] of Object.entries(schema.shape as Record<string, z.ZodType>)) {
+  for (const [key, field] of Object.entries(schema.shape)) {
     const name = `${prefix}_${upperSnake(key)}`;
     const inner = unwrap(field);
     if (inner instanceof z.ZodObject) {

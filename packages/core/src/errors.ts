@@ -49,5 +49,9 @@ export class MillraceError<Code extends string = string> extends Error {
 
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  if (error.message !== "") return error.message;
+  // Node.js reports a refused connection to a name with several addresses this way.
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
+  return error.name;
 }

@@ -6,7 +6,7 @@ export type Listener<Payload> = (payload: Payload) => void;
 
 /** Names and payloads of a component's events, checked by the compiler. */
 export class TypedEmitter<Events extends EventMap> {
-  readonly #listeners = new Map<keyof Events, Set<Listener<never>>>();
+  readonly #listeners = new Map<keyof Events, Set<{ listener: Listener<never> }>>();
   readonly #onListenerError: (error: unknown, event: keyof Events) => void;
 
   /** `onListenerError` hears of listeners that throw: they never break the emitter. */
@@ -21,16 +21,20 @@ export class TypedEmitter<Events extends EventMap> {
       listeners = new Set();
       this.#listeners.set(event, listeners);
     }
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+    const entry = { listener };
+    listeners.add(entry);
+    return () => listeners.delete(entry);
   }
 
   emit<Name extends keyof Events>(event: Name, payload: Events[Name]): void {
     const listeners = this.#listeners.get(event);
     if (listeners === undefined) return;
-    for (const listener of listeners as Set<Listener<Events[Name]>>) {
+    for (const entry of [...listeners] as Array<{ listener: Listener<Events[Name]> }>) {
       try {
-        listener(payload);
+        const result: unknown = entry.listener(payload);
+        if (result instanceof Promise) {
+          result.catch((error: unknown) => this.#onListenerError(error, event));
+        }
       } catch (error) {
         this.#onListenerError(error, event);
       }

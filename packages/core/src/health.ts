@@ -1,4 +1,5 @@
 import type { Component, Health } from "./component.ts";
+import { messageOf } from "./errors.ts";
 
 /** Health of several components together. */
 export interface HealthReport extends Health {
@@ -10,7 +11,7 @@ export function checkHealth(components: readonly Component[]): HealthReport {
   const reports = components.map((component) => ({
     name: component.name,
     state: component.state,
-    ...component.health(),
+    ...askHealth(component),
   }));
   const sick = reports.filter(({ healthy }) => !healthy);
   if (sick.length === 0) return { healthy: true, components: reports };
@@ -19,6 +20,14 @@ export function checkHealth(components: readonly Component[]): HealthReport {
     reason: sick.map(({ name, reason }) => `${name}: ${reason ?? "unhealthy"}`).join("; "),
     components: reports,
   };
+}
+
+function askHealth(component: Component): Health {
+  try {
+    return component.health();
+  } catch (error) {
+    return { healthy: false, reason: messageOf(error) };
+  }
 }
 
 /** Ready for traffic: every component runs and none of them is unhealthy. */

@@ -5,6 +5,9 @@ import { MillraceError, messageOf } from "./errors.ts";
 /** How long `close` lets work in hand take, in milliseconds, unless told otherwise. */
 export const DEFAULT_GRACE_MS = 10_000;
 
+/** Node.js timers turn anything longer into 1 ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 const NEXT_STATES: Record<ComponentState, readonly ComponentState[]> = {
   idle: ["starting", "closed"],
   starting: ["running", "failed", "closed"],
@@ -53,7 +56,7 @@ export class Lifecycle {
    * @throws {@link MillraceError} `ILLEGAL_STATE` when called twice or after `close`.
    * @throws {@link MillraceError} `START_ABORTED` when closed or aborted while starting.
    */
-  start(options: StartOptions = {}): Promise<void> {
+  async start(options: StartOptions = {}): Promise<void> {
     if (this.#state !== "idle") {
       throw new MillraceError(
         "ILLEGAL_STATE",
@@ -62,7 +65,7 @@ export class Lifecycle {
     }
     this.#move("starting");
     this.#starting = this.#open(options.signal);
-    return this.#starting;
+    await this.#starting;
   }
 
   close(options: CloseOptions = {}): Promise<void> {
@@ -92,9 +95,7 @@ export class Lifecycle {
         ? new MillraceError("START_ABORTED", `${this.#steps.name} was stopped while starting`, {
             cause: error,
           })
-        : error instanceof Error
-          ? error
-          : new Error(messageOf(error));
+        : toError(error);
       this.#move(this.#startAbort.signal.aborted ? "closed" : "failed");
       this.#resolveClosed(this.#startAbort.signal.aborted ? undefined : cause);
       throw cause;
@@ -111,28 +112,35 @@ export class Lifecycle {
       this.#move("closed");
       this.#resolveClosed(undefined);
     }
-    if (this.#state !== "running") return;
+    if (this.#state !== "running") {
+      // A failing component may still be releasing what it held.
+      await this.closed;
+      return;
+    }
     this.#move("draining");
-    let failure: unknown;
+    let failure: Error | undefined;
     try {
       await this.#drain(graceMs);
     } catch (error) {
-      failure = error;
+      failure = toError(error);
     }
     try {
       await this.#closers.close();
     } catch (error) {
-      failure ??= error;
+      failure ??= toError(error);
     }
-    if (this.state === "failed") return;
+    if (this.state === "failed") {
+      await this.closed;
+      return;
+    }
     this.#move("closed");
-    this.#resolveClosed(failure instanceof Error ? failure : undefined);
+    this.#resolveClosed(failure);
     if (failure !== undefined) throw failure;
   }
 
   async #drain(graceMs: number): Promise<void> {
     const grace = new AbortController();
-    const timer = setTimeout(() => grace.abort(), graceMs);
+    const timer = setTimeout(() => grace.abort(), Math.min(graceMs, MAX_TIMER_MS));
     try {
       await this.#steps.drain?.(grace.signal);
     } finally {
@@ -149,4 +157,8 @@ export class Lifecycle {
     }
     this.#state = next;
   }
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(messageOf(thrown));
 }

@@ -40,16 +40,16 @@ export function publishMetric(
     families = new Map();
     published.set(registry, families);
   }
-  let readers = families.get(family.name);
-  if (readers === undefined) {
-    readers = new Set();
+  const readers = families.get(family.name) ?? new Set<ReadSamples>();
+  // Somebody may have cleared the registry since the family was created.
+  if (readers.size === 0 || registry.getSingleMetric(family.name) === undefined) {
     families.set(family.name, readers);
     createFamily(registry, family, readers);
   }
-  readers.add(read);
+  const entry: ReadSamples = () => read();
+  readers.add(entry);
   return () => {
-    readers.delete(read);
-    if (readers.size > 0) return;
+    if (!readers.delete(entry) || readers.size > 0) return;
     families.delete(family.name);
     registry.removeSingleMetric(family.name);
   };

@@ -2,11 +2,13 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 import type { PressureSource } from "./pressure-options.ts";
 
+const RESOLUTION_MS = 10;
+
 /** Delay of the event loop's timers, 99th percentile since the last reading, against `limitMs`. */
 export function eventLoopSource({
   limitMs = 200,
 }: { limitMs?: number | undefined } = {}): PressureSource {
-  const histogram = monitorEventLoopDelay({ resolution: 10 });
+  const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   let isEnabled = false;
   return {
     name: "event-loop",
@@ -15,9 +17,10 @@ export function eventLoopSource({
         isEnabled = histogram.enable();
         return 0;
       }
-      const delayMs = histogram.percentile(99) / 1e6;
+      // The histogram holds the time between timers, which is the resolution when nothing delays them.
+      const delayMs = histogram.percentile(99) / 1e6 - RESOLUTION_MS;
       histogram.reset();
-      return Number.isFinite(delayMs) ? delayMs / limitMs : 0;
+      return Number.isFinite(delayMs) ? Math.max(0, delayMs) / limitMs : 0;
     },
   };
 }

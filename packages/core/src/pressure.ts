@@ -67,13 +67,16 @@ export function createPressure(options: PressureOptions): Pressure {
   );
   let state: PressureState = "open";
   let utilisation = 0;
+  // A scrape shows the last reading: reading a source may reset what it measures.
+  const lastValues = new Map<string, number>();
 
   const sample = (): PressureState => {
     let source = "none";
     utilisation = 0;
     for (const candidate of sources) {
       const value = candidate.utilisation();
-      if (value <= utilisation) continue;
+      lastValues.set(candidate.name, value);
+      if (!(value > utilisation)) continue;
       utilisation = value;
       source = candidate.name;
     }
@@ -90,6 +93,7 @@ export function createPressure(options: PressureOptions): Pressure {
   const lifecycle = new Lifecycle({
     name: "pressure",
     open(closers) {
+      sample();
       const timer = setInterval(sample, intervalMs);
       timer.unref();
       closers.push(() => clearInterval(timer));
@@ -103,10 +107,7 @@ export function createPressure(options: PressureOptions): Pressure {
             labelNames: ["source"],
           },
           () =>
-            sources.map((source) => ({
-              labels: { source: source.name },
-              value: source.utilisation(),
-            })),
+            Array.from(lastValues, ([source, value]) => ({ labels: { source }, value })),
         ),
       );
     },

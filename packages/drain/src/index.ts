@@ -40,4 +40,30 @@ export { migrate } from "./migrate.ts";
 export type { DrainCounters } from "./pool/drain-counters.ts";
 export { postgres, type PostgresDestination, type PostgresOptions } from "./postgres.ts";
 export type { DrainSchema } from "./schema/drain-schema.ts";
-export { defineTable, type TableDefinition } from "./schema/table.ts";
+export {
+  bigint,
+  boolean,
+  type ColumnDefinition,
+  type ColumnOptions,
+  type ColumnType,
+  double,
+  integer,
+  jsonb,
+  text,
+  textArray,
+  type TextColumnOptions,
+  timestamptz,
+  uuid,
+} from "./schema/columns.ts";
+export {
+  defineTable,
+  type IndexDefinition,
+  type TableDefinition,
+  type TableOptions,
+} from "./schema/table.ts";
+export {
+  type CountCondition,
+  defineUpsert,
+  type UpsertDefinition,
+  type UpsertOptions,
+} from "./schema/upsert.ts";

@@ -47,7 +47,11 @@ export function createTraffic(options: TrafficOptions): Traffic {
         marks.push(mark);
         records.push(
           template
-            .replace(/"timestamp":[\d.]+/, () => `"timestamp":${(Date.now() / 1_000).toFixed(6)}`)
+            .replace(
+              /"timestamp":[\d.]+/,
+              () =>
+                `"timestamp":${((performance.timeOrigin + performance.now()) / 1_000).toFixed(6)}`,
+            )
             .replace(/"deploy":"[^"]*"/, () => `"deploy":"${mark}"`)
             .replace(/"trace_id":"[^"]*"/, () => `"trace_id":"${traceId}"`),
         );

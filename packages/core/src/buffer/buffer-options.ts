@@ -8,7 +8,11 @@ export interface BufferOptions {
   path: string;
   /** Payloads the file may hold, drained ones not yet purged included. @default 100_000 */
   maxRows?: number | undefined;
-  /** Payload bytes the file may hold. @default 1 GiB */
+  /**
+   * Payload bytes the file may hold; the last payload before the limit may go beyond it.
+   *
+   * @default 1 GiB
+   */
   maxBytes?: number | undefined;
   /**
    * What an append to a full buffer does: `reject` fails at once with `BUFFER_FULL`, `block` waits
@@ -41,7 +45,11 @@ export interface BufferOptions {
 const MIB = 1024 * 1024;
 
 export const bufferOptionsSchema = z.strictObject({
-  path: z.string().min(1),
+  path: z
+    .string()
+    .trim()
+    .min(1)
+    .refine((path) => path !== ":memory:", "expected the path of a file"),
   maxRows: z.int().positive().default(100_000),
   maxBytes: z
     .int()

@@ -1,4 +1,5 @@
-import { renameSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Database } from "better-sqlite3";
 import type { CloserStack } from "../closer-stack.ts";
 import type { CloseOptions, Component, Health, StartOptions } from "../component.ts";
@@ -7,6 +8,7 @@ import { messageOf, MillraceError } from "../errors.ts";
 import { Lifecycle } from "../lifecycle.ts";
 import { LogThrottle } from "../log-throttle.ts";
 import { defaultLogger, type Logger } from "../logger.ts";
+import { assertNodeVersion } from "../node-version.ts";
 import type { PressureSource } from "../pressure-options.ts";
 import { publishBufferMetrics } from "./buffer-metrics.ts";
 import {
@@ -21,6 +23,9 @@ import { startMaintenance } from "./maintenance.ts";
 import { beat, countCrash, OWNER_HEARTBEAT_MS, registerOwner, removeOwner } from "./owners.ts";
 import { RoomQueue } from "./room-queue.ts";
 import { ensureSchema } from "./schema.ts";
+
+/** How often a buffer that could not write tries whether it can again, in milliseconds. */
+const PROBE_MS = 1_000;
 
 /** Counters and depth of a buffer. Rows are payloads. */
 export interface BufferStatus {
@@ -101,6 +106,7 @@ class SqliteBuffer implements DurableBuffer {
   #room: RoomQueue | undefined;
   #bufferId = "";
   #rejectedRows = 0;
+  readonly #owners = new Set<string>();
 
   constructor(options: ResolvedBufferOptions) {
     this.options = options;
@@ -109,7 +115,10 @@ class SqliteBuffer implements DurableBuffer {
     this.#lifecycle = new Lifecycle({
       name: this.name,
       open: (closers) => this.#open(closers),
-      drain: () => this.#group?.settle(),
+      drain: () => {
+        this.#room?.close(this.#notRunning());
+        return this.#group?.settle();
+      },
     });
   }
 
@@ -139,14 +148,23 @@ class SqliteBuffer implements DurableBuffer {
 
   async append(payload: Uint8Array, token = "default"): Promise<void> {
     const group = this.#group;
-    if (group === undefined || this.state !== "running") throw this.#notRunning();
-    if (!this.hasRoom()) {
-      if (this.options.whenFull === "reject" || !this.#room?.canWait(payload.byteLength)) {
-        this.#rejectedRows++;
-        throw this.#full();
-      }
-      if (!(await this.#room.wait(payload.byteLength))) throw this.#notRunning();
+    const room = this.#room;
+    if (group === undefined || room === undefined || this.state !== "running") {
+      throw this.#notRunning();
     }
+    // One value that cannot be stored would take the whole group commit down with it.
+    if (!(payload instanceof Uint8Array)) throw new TypeError("payload must be a Uint8Array");
+    if (typeof token !== "string") throw new TypeError("token must be a string");
+    const enter = () => this.#commit(group, payload, token);
+    if (!room.isWaiting && this.hasRoom()) return enter();
+    if (this.options.whenFull === "reject" || !room.canWait(payload.byteLength)) {
+      this.#rejectedRows++;
+      throw this.#full();
+    }
+    return room.wait(payload.byteLength, enter);
+  }
+
+  async #commit(group: GroupCommit, payload: Uint8Array, token: string): Promise<void> {
     try {
       await group.append(payload, token);
     } catch (error) {
@@ -162,7 +180,7 @@ class SqliteBuffer implements DurableBuffer {
 
   hasRoom(): boolean {
     const group = this.#group;
-    if (group === undefined) return false;
+    if (group === undefined || !this.#database?.open) return false;
     if (this.#fits(group)) return true;
     group.readProgress();
     return this.#fits(group);
@@ -203,37 +221,43 @@ class SqliteBuffer implements DurableBuffer {
 
   registerOwner(): BufferOwner {
     const database = this.#database;
-    if (database === undefined) throw this.#notRunning();
+    if (database === undefined || this.state !== "running") throw this.#notRunning();
     const owner = waitingForLocks(database, () => registerOwner(database));
-    const timer = setInterval(() => {
-      try {
-        beat(database, owner);
-      } catch (error) {
-        // Missing a beat is harmless; a disk that takes no writes is reported by appends.
-        this.#logger.debug({ err: error }, "owner heartbeat failed");
-      }
-    }, OWNER_HEARTBEAT_MS);
-    timer.unref();
+    this.#owners.add(owner);
     return {
       owner,
       countCrash: (worker) => {
-        waitingForLocks(database, () => countCrash(database, owner, worker));
+        if (database.open) waitingForLocks(database, () => countCrash(database, owner, worker));
       },
       release: () => {
-        clearInterval(timer);
+        this.#owners.delete(owner);
         if (database.open) waitingForLocks(database, () => removeOwner(database, owner));
       },
     };
   }
 
+  #beat(database: Database): void {
+    for (const owner of this.#owners) {
+      try {
+        beat(database, owner);
+      } catch (error) {
+        // The next beat is soon enough; a disk that takes no writes is reported by appends.
+        this.#logger.debug({ err: error }, "owner heartbeat failed");
+      }
+    }
+  }
+
   async #open(closers: CloserStack): Promise<void> {
     const { path } = this.options;
+    let database: Database;
+    let group: GroupCommit;
     try {
-      const database = this.#openFile(closers);
-      this.#bufferId = ensureSchema(database);
-      // A write that reaches the disk: a full or read-only one is refused here, not at the first payload.
-      database.exec("UPDATE progress SET one = 1");
-      this.#database = database;
+      assertNodeVersion();
+      mkdirSync(dirname(path), { recursive: true });
+      closers.push(lockForAppending(path));
+      database = this.#openFile();
+      closers.push(() => database.close());
+      group = new GroupCommit(database, this.options);
     } catch (error) {
       if (MillraceError.is(error)) throw error;
       throw new MillraceError(
@@ -242,52 +266,49 @@ class SqliteBuffer implements DurableBuffer {
         { cause: error, details: { path } },
       );
     }
-    const group = new GroupCommit(this.#database, this.options);
+    this.#database = database;
     this.#group = group;
-    const room = new RoomQueue({
+    this.#room = new RoomQueue({
       maxBytes: this.options.maxBlockedBytes,
       hasRoom: () => this.hasRoom(),
     });
-    this.#room = room;
-    closers.push(() => room.close());
+    const heartbeat = setInterval(() => this.#beat(database), OWNER_HEARTBEAT_MS);
+    heartbeat.unref();
+    closers.push(() => clearInterval(heartbeat));
+    const probe = setInterval(() => group.probe(), PROBE_MS);
+    probe.unref();
+    closers.push(() => clearInterval(probe));
     closers.push(await startMaintenance(this.options, this.#logger));
     closers.push(publishBufferMetrics(this));
   }
 
-  #openFile(closers: CloserStack): Database {
+  #openFile(): Database {
     const { path } = this.options;
-    let database = this.#openChecked(path);
-    if (database === undefined) {
+    try {
+      return this.#openChecked();
+    } catch (error) {
+      if (!isSqliteError(error, "SQLITE_CORRUPT", "SQLITE_NOTADB")) throw error;
       const setAside = `${path}.corrupt-${Date.now()}`;
       for (const suffix of ["", "-wal", "-shm"]) {
-        try {
-          renameSync(path + suffix, setAside + suffix);
-        } catch {
-          // There need be no -wal or -shm.
-        }
+        if (existsSync(path + suffix)) renameSync(path + suffix, setAside + suffix);
       }
       this.#logger.error(
-        { path, setAside },
+        { path, setAside, err: error },
         "buffer file is damaged: set aside, starting a new one",
       );
-      database = openDatabase(path, this.options);
+      return this.#openChecked();
     }
-    const opened = database;
-    closers.push(() => opened.close());
-    closers.push(lockForAppending(path));
-    return opened;
   }
 
-  /** Undefined when the file is not a sound SQLite database. */
-  #openChecked(path: string): Database | undefined {
-    let database: Database | undefined;
+  #openChecked(): Database {
+    const database = openDatabase(this.options.path, { ...this.options, create: true });
     try {
-      database = openDatabase(path, this.options);
-      database.prepare("SELECT count(*) FROM sqlite_master").get();
+      this.#bufferId = ensureSchema(database);
+      // A write that reaches the disk: a full or read-only one is refused here, not at the first payload.
+      database.exec("UPDATE progress SET one = 1");
       return database;
     } catch (error) {
-      database?.close();
-      if (isSqliteError(error, "SQLITE_CORRUPT", "SQLITE_NOTADB")) return undefined;
+      database.close();
       throw error;
     }
   }
@@ -310,7 +331,8 @@ class SqliteBuffer implements DurableBuffer {
   }
 
   #oldestPendingAt(): number | undefined {
-    if (!this.#database?.open) return undefined;
+    // Read after the totals, which notice a file that cannot be read.
+    if (!this.#database?.open || this.#group?.failure !== undefined) return undefined;
     const oldest = this.#database
       .prepare(
         `SELECT received_at FROM payloads
@@ -331,7 +353,7 @@ class SqliteBuffer implements DurableBuffer {
   }
 
   #notRunning(): MillraceError {
-    return new MillraceError("BUFFER_CLOSED", `the buffer is ${this.state}: start it first`, {
+    return new MillraceError("BUFFER_CLOSED", `the buffer is ${this.state}: only a started one that is not closing takes payloads`, {
       details: { state: this.state },
     });
   }

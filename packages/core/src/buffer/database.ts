@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import Sqlite, { type Database } from "better-sqlite3";
 import { assertNodeVersion } from "../node-version.ts";
+import { assertBufferFile } from "./schema.ts";
 
 /** Larger pages than SQLite's 4 KiB: payloads of a kilobyte overflow less and commits write fewer. */
 const PAGE_BYTES = 16 * 1024;
@@ -12,18 +13,30 @@ const WAL_KEPT_BYTES = 16 * 1024 * 1024;
 export interface OpenOptions {
   /** Whether a commit waits for the disk. */
   durability: "process" | "power";
+  /** Whether a missing file and its folder are created. @default false */
+  create?: boolean | undefined;
 }
 
-/** Opens a buffer file for reading and writing, with the pragmas that every handle on it needs. */
-export function openDatabase(path: string, { durability }: OpenOptions): Database {
+/**
+ * Opens a buffer file for reading and writing, with the pragmas that every handle on it needs.
+ *
+ * @throws {@link MillraceError} `BUFFER_SCHEMA_UNKNOWN`, before anything in the file is changed.
+ */
+export function openDatabase(
+  path: string,
+  { durability, create = false }: OpenOptions,
+): Database {
   assertNodeVersion();
-  mkdirSync(dirname(path), { recursive: true });
-  const isNew = !existsSync(path);
-  const database = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+  if (create) mkdirSync(dirname(path), { recursive: true });
+  // An empty file is what a process leaves that was killed between creating it and writing to it.
+  const isNew = create && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
+  const database = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: !create });
   try {
     // Before anything that takes a lock: switching to WAL without it fails at once under contention.
     database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    if (isNew) {
+    if (!isNew) {
+      assertBufferFile(database);
+    } else {
       // Both only take effect before the first page is written.
       database.pragma("auto_vacuum = INCREMENTAL");
       database.pragma(`page_size = ${PAGE_BYTES}`);

@@ -10,6 +10,8 @@ interface PendingAppend {
   payload: Uint8Array;
   token: string;
   receivedAt: number;
+  /** `performance.now()` when it arrived. */
+  queuedAt: number;
   resolve: () => void;
   reject: (error: unknown) => void;
 }
@@ -51,7 +53,6 @@ export class GroupCommit {
   #openedAt = 0;
   #rowsAtLastTurn = 0;
   #isScheduled = false;
-  #busySince: number | undefined;
   #busyTimer: NodeJS.Timeout | undefined;
 
   constructor(database: Database, limits: GroupLimits) {
@@ -82,8 +83,9 @@ export class GroupCommit {
   /** Resolves when the payload is committed. The caller must not change the bytes until then. */
   append(payload: Uint8Array, token: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#group.length === 0) this.#openedAt = performance.now();
-      this.#group.push({ payload, token, receivedAt: Date.now(), resolve, reject });
+      const queuedAt = performance.now();
+      if (this.#group.length === 0) this.#openedAt = queuedAt;
+      this.#group.push({ payload, token, receivedAt: Date.now(), queuedAt, resolve, reject });
       this.#groupBytes += payload.byteLength;
       if (!this.#isScheduled && this.#busyTimer === undefined) this.#schedule();
     });
@@ -103,10 +105,27 @@ export class GroupCommit {
     }
   }
 
+  /** The totals as they are now, or, when the file cannot be read, as they were last. */
   readProgress(): Progress {
-    const progress = this.#readProgress.get();
-    if (progress !== undefined) this.progress = progress;
+    try {
+      this.progress = this.#readFirstProgress();
+    } catch (error) {
+      // Whoever asks for a depth has no use for this; health reports it, the next commit clears it.
+      this.failure = error;
+    }
     return this.progress;
+  }
+
+  /** Tries again whether the file takes writes, after a failure; a commit does the same. */
+  probe(): void {
+    if (this.failure === undefined || this.#group.length > 0) return;
+    const { appended_id: lastId, appended_rows: rows, appended_bytes: bytes } = this.progress;
+    try {
+      this.#advance.run(lastId, rows, bytes);
+      this.failure = undefined;
+    } catch (error) {
+      if (!isSqliteError(error, "SQLITE_BUSY")) this.failure = error;
+    }
   }
 
   #schedule(): void {
@@ -131,6 +150,8 @@ export class GroupCommit {
     const { appended_id: lastId, appended_rows: rows, appended_bytes: allBytes } = this.progress;
     const newTokens: string[] = [];
     try {
+      // Left open only when a rollback failed too; nothing in it was acknowledged.
+      if (this.#database.inTransaction) this.#database.exec("ROLLBACK");
       this.#database.exec("BEGIN IMMEDIATE");
       try {
         let id = lastId;
@@ -151,7 +172,6 @@ export class GroupCommit {
       this.#fail(error, group);
       return;
     }
-    this.#busySince = undefined;
     this.failure = undefined;
     this.counters.commits++;
     this.counters.rows += group.length;
@@ -175,9 +195,8 @@ export class GroupCommit {
   }
 
   #fail(error: unknown, group: PendingAppend[]): void {
-    const now = performance.now();
-    this.#busySince ??= now;
-    if (isSqliteError(error, "SQLITE_BUSY") && now - this.#busySince < BUSY_DEADLINE_MS) {
+    const waitedMs = performance.now() - (group[0]?.queuedAt ?? 0);
+    if (isSqliteError(error, "SQLITE_BUSY") && waitedMs < BUSY_DEADLINE_MS) {
       this.#group = [...group, ...this.#group];
       for (const { payload } of group) this.#groupBytes += payload.byteLength;
       this.#busyTimer = setTimeout(() => {
@@ -186,7 +205,6 @@ export class GroupCommit {
       }, BUSY_RETRY_MS);
       return;
     }
-    this.#busySince = undefined;
     this.failure = error;
     this.counters.failedRows += group.length;
     for (const { reject } of group) reject(error);

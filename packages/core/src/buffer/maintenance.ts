@@ -20,13 +20,14 @@ export async function startMaintenance(
       workerData: data,
       name: "millrace-buffer-maintenance",
     });
-    started.unref();
     started.on("message", (message) => logger.debug({ message }, "buffer maintenance was put off"));
     started.on("error", (error) => logger.error({ err: error }, "buffer maintenance failed"));
     started.on("exit", () => {
       if (isStopping) return;
       const timer = setTimeout(() => {
-        if (!isStopping) worker = spawn();
+        if (isStopping) return;
+        worker = spawn();
+        worker.unref();
       }, 1_000);
       timer.unref();
     });
@@ -34,11 +35,13 @@ export async function startMaintenance(
   };
   worker = spawn();
   await once(worker, "online");
-  return async () => {
+  worker.unref();
+  return () => {
     isStopping = true;
+    if (worker.threadId === -1) return Promise.resolve();
+    const stopped = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
     worker.ref();
-    const exited = worker.threadId === -1 ? undefined : once(worker, "exit");
     worker.postMessage("stop");
-    await exited;
+    return stopped;
   };
 }

@@ -2,7 +2,9 @@ const CHECK_MS = 10;
 
 interface Waiter {
   bytes: number;
-  resolve: (hasRoom: boolean) => void;
+  enter: () => Promise<void>;
+  resolve: (result: Promise<void>) => void;
+  reject: (error: unknown) => void;
 }
 
 /** Appends that wait, in order and bounded in bytes, for a full buffer to have room again. */
@@ -18,35 +20,46 @@ export class RoomQueue {
     this.#hasRoom = options.hasRoom;
   }
 
+  /** True while something waits: whoever comes now has to queue behind it. */
+  get isWaiting(): boolean {
+    return this.#waiters.length > 0;
+  }
+
   canWait(bytes: number): boolean {
     return this.#bytes + bytes <= this.#maxBytes;
   }
 
-  /** Resolves with true when there is room, with false when the buffer closes first. */
-  wait(bytes: number): Promise<boolean> {
+  /** Calls `enter` when there is room and settles as it does. */
+  wait(bytes: number, enter: () => Promise<void>): Promise<void> {
     this.#bytes += bytes;
     // Room is made by other threads, in the file: there is no event to wait for.
     this.#timer ??= setInterval(() => this.#admit(), CHECK_MS);
-    return new Promise((resolve) => this.#waiters.push({ bytes, resolve }));
+    return new Promise((resolve, reject) =>
+      this.#waiters.push({ bytes, enter, resolve, reject }),
+    );
   }
 
-  close(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-    for (const { resolve } of this.#waiters) resolve(false);
-    this.#waiters = [];
+  /** Rejects everything that still waits with `reason`. */
+  close(reason: Error): void {
+    this.#stopChecking();
+    this.#bytes = 0;
+    for (const { reject } of this.#waiters.splice(0)) reject(reason);
   }
 
   #admit(): void {
-    // One a check beyond the first would need the rows of those admitted before it to be counted,
-    // which the group commit does as soon as their promises run: so admit in small turns.
-    for (let admitted = 0; admitted < 100 && this.#hasRoom(); admitted++) {
-      const waiter = this.#waiters.shift();
+    let admitted = 0;
+    // Entering is synchronous, so that each one counts before the next is asked for.
+    while (admitted < this.#waiters.length && this.#hasRoom()) {
+      const waiter = this.#waiters[admitted++];
       if (waiter === undefined) break;
       this.#bytes -= waiter.bytes;
-      waiter.resolve(true);
+      waiter.resolve(waiter.enter());
     }
-    if (this.#waiters.length > 0) return;
+    this.#waiters.splice(0, admitted);
+    if (this.#waiters.length === 0) this.#stopChecking();
+  }
+
+  #stopChecking(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }

@@ -77,27 +77,33 @@ const SCHEMA = `
 `;
 
 /**
- * Creates the tables of a new file, or checks those of an old one.
+ * Checks that a file is ours to use; one without any table is.
  *
- * @returns the id of the buffer, the same for the life of the file.
  * @throws {@link MillraceError} `BUFFER_SCHEMA_UNKNOWN` for a file that another program or a newer
  * version wrote.
  */
+export function assertBufferFile(database: Database): void {
+  if (countObjects(database) === 0) return;
+  const version = Number(database.pragma("user_version", { simple: true }));
+  const applicationId = Number(database.pragma("application_id", { simple: true }));
+  if (applicationId === APPLICATION_ID && version === SCHEMA_VERSION) return;
+  throw new MillraceError(
+    "BUFFER_SCHEMA_UNKNOWN",
+    applicationId === APPLICATION_ID
+      ? `${database.name} has buffer schema ${version}, this version reads ${SCHEMA_VERSION}: drain it with the version that wrote it, or use another path`
+      : `${database.name} is a SQLite database but not a Millrace buffer: use another path`,
+    { details: { path: database.name, version } },
+  );
+}
+
+/**
+ * Creates the tables of a new file.
+ *
+ * @returns the id of the buffer, the same for the life of the file.
+ */
 export function ensureSchema(database: Database): string {
   const create = database.transaction(() => {
-    const version = Number(database.pragma("user_version", { simple: true }));
-    const applicationId = Number(database.pragma("application_id", { simple: true }));
-    const objects = Number(database.prepare("SELECT count(*) FROM sqlite_master").pluck().get());
-    if (objects > 0 && (applicationId !== APPLICATION_ID || version !== SCHEMA_VERSION)) {
-      throw new MillraceError(
-        "BUFFER_SCHEMA_UNKNOWN",
-        applicationId === APPLICATION_ID
-          ? `${database.name} has buffer schema ${version}, this version reads ${SCHEMA_VERSION}: drain it with the version that wrote it, or use another path`
-          : `${database.name} is a SQLite database but not a Millrace buffer: use another path`,
-        { details: { path: database.name, version } },
-      );
-    }
-    if (objects === 0) {
+    if (countObjects(database) === 0) {
       database.exec(SCHEMA);
       database.prepare("INSERT INTO meta VALUES ('buffer_id', ?)").run(randomUUID());
       database.pragma(`application_id = ${APPLICATION_ID}`);
@@ -106,6 +112,10 @@ export function ensureSchema(database: Database): string {
     return String(database.prepare("SELECT value FROM meta WHERE key = 'buffer_id'").pluck().get());
   });
   return create.immediate();
+}
+
+function countObjects(database: Database): number {
+  return Number(database.prepare("SELECT count(*) FROM sqlite_master").pluck().get());
 }
 
 /** The running totals of a buffer file. */

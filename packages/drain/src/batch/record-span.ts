@@ -19,24 +19,12 @@ export function recordText(text: string, index: number): string | undefined {
 function elementEnd(text: string, position: number): number {
   let depth = 0;
   for (let at = position; at < text.length; at++) {
-    switch (text[at]) {
-      case '"':
-        at = stringEnd(text, at);
-        break;
-      case "[":
-      case "{":
-        depth++;
-        break;
-      case "]":
-      case "}":
-        if (depth === 0) return at;
-        depth--;
-        break;
-      case ",":
-        if (depth === 0) return at;
-        break;
-      default:
-    }
+    const character = text[at];
+    const closes = character === "]" || character === "}";
+    if (depth === 0 && (closes || character === ",")) return at;
+    if (character === '"') at = stringEnd(text, at);
+    else if (character === "[" || character === "{") depth++;
+    else if (closes) depth--;
   }
   return text.length;
 }

@@ -9,7 +9,7 @@ import { timestampText } from "./timestamp-text.ts";
  *
  * @returns undefined when the value is not of the type.
  */
-type ValueReader = (value: NonNullable<unknown>) => string | undefined;
+type ValueReader = (value: unknown) => string | undefined;
 
 const INT4_MIN = -2_147_483_648;
 const INT4_MAX = 2_147_483_647;
@@ -19,18 +19,18 @@ const READERS: Readonly<Record<ColumnType, ValueReader>> = {
   text: (value) =>
     typeof value === "string" && !value.includes("\0") && value.isWellFormed() ? value : undefined,
   integer: (value) =>
-    Number.isInteger(value) && (value as number) >= INT4_MIN && (value as number) <= INT4_MAX
-      ? String(value)
-      : undefined,
-  bigint: (value) => (Number.isSafeInteger(value) ? String(value) : undefined),
+    isInteger(value) && value >= INT4_MIN && value <= INT4_MAX ? String(value) : undefined,
+  bigint: (value) =>
+    typeof value === "number" && Number.isSafeInteger(value) ? String(value) : undefined,
   boolean: (value) => (value === true ? "t" : value === false ? "f" : undefined),
   double: (value) => {
-    if (!Number.isFinite(value)) return undefined;
+    if (typeof value !== "number" || !Number.isFinite(value)) return undefined;
     return Object.is(value, -0) ? "-0" : String(value);
   },
   timestamptz: (value) => (typeof value === "number" ? timestampText(value) : undefined),
   jsonb: (value) => (jsonProblem(value) === undefined ? JSON.stringify(value) : undefined),
-  "text[]": (value) => (arrayProblem(value) === undefined ? arrayText(value as string[]) : undefined),
+  "text[]": (value) =>
+    arrayProblem(value) === undefined ? arrayText(value as string[]) : undefined,
   uuid: (value) =>
     typeof value === "string" && UUID.test(value) ? value.toLowerCase() : undefined,
 };
@@ -85,7 +85,7 @@ export function columnReaders(columns: Readonly<Record<string, ColumnDefinition>
 }
 
 /** Why {@link READERS} would not have it; only asked once it is known to be wrong. */
-function problemOf(type: ColumnType, value: NonNullable<unknown>): string {
+function problemOf(type: ColumnType, value: unknown): string {
   const got = `got ${showValue(value)}`;
   switch (type) {
     case "text":
@@ -113,6 +113,10 @@ function problemOf(type: ColumnType, value: NonNullable<unknown>): string {
     default:
       return type satisfies never;
   }
+}
+
+function isInteger(value: unknown): value is number {
+  return Number.isInteger(value);
 }
 
 function arrayProblem(value: unknown): string | undefined {

@@ -56,8 +56,7 @@ export function compileTable(
       }
       checkUpserts(record);
       // Counting is several times cheaper than looking every field up, and nearly always enough.
-      const unknown =
-        fieldCount(record) === knownFields ? null : unknownFieldsText(record, known);
+      const unknown = fieldCount(record) === knownFields ? null : unknownFieldsText(record, known);
       return `${line}${encodeMeta(meta)}\t${unknown === null ? COPY_NULL : copyText(unknown)}\n`;
     },
   };

@@ -10,9 +10,10 @@ const SPECIAL = /[\\\n\r\t]/;
  */
 export function copyText(value: string): string {
   if (!SPECIAL.test(value)) return value;
-  return value
-    .replaceAll("\\", "\\\\")
-    .replaceAll("\n", "\\n")
-    .replaceAll("\r", "\\r")
-    .replaceAll("\t", "\\t");
+  // Measured on stack traces: faster than replaceAll, a replacer function or a loop over characters.
+  let text = value.replace(/\\/g, String.raw`\\`);
+  if (text.includes("\n")) text = text.replace(/\n/g, String.raw`\n`);
+  if (text.includes("\r")) text = text.replace(/\r/g, String.raw`\r`);
+  if (text.includes("\t")) text = text.replace(/\t/g, String.raw`\t`);
+  return text;
 }

@@ -14,7 +14,7 @@ interface Finding {
 export function jsonProblem(value: unknown): string | undefined {
   const finding = findProblem(value, 0);
   if (finding === undefined) return undefined;
-  const path = finding.path.reverse().join(".");
+  const path = finding.path.toReversed().join(".");
   if (path === "") return finding.problem;
   return `${finding.problem} (at ${JSON.stringify(path.slice(0, MAX_SHOWN_PATH_LENGTH))})`;
 }

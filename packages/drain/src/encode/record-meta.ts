@@ -39,7 +39,9 @@ export function tokenText(token: string): string {
 function receivedAtText(receivedAt: number): string {
   const text = microsecondsText(Math.round(receivedAt * 1_000));
   if (text === undefined) {
-    throw new RecordRefused(`${receivedAt} is no moment of the years 1 to 9999 in milliseconds`, { column: "received_at" });
+    throw new RecordRefused(`${receivedAt} is no moment of the years 1 to 9999 in milliseconds`, {
+      column: "received_at",
+    });
   }
   return text;
 }

@@ -9,7 +9,10 @@ export class RecordRefused extends Error {
   /** Column that the field would have filled. */
   readonly column: string | undefined;
 
-  constructor(reason: string, at: { field?: string | undefined; column?: string | undefined } = {}) {
+  constructor(
+    reason: string,
+    at: { field?: string | undefined; column?: string | undefined } = {},
+  ) {
     super(messageFor(reason, at.field, at.column));
     this.name = "RecordRefused";
     this.reason = reason;
@@ -30,11 +33,7 @@ export function showValue(value: unknown): string {
   return typeof value === "object" && value !== null ? "an object" : String(value);
 }
 
-function messageFor(
-  reason: string,
-  field: string | undefined,
-  column: string | undefined,
-): string {
+function messageFor(reason: string, field: string | undefined, column: string | undefined): string {
   if (field === undefined) return column === undefined ? reason : `${column}: ${reason}`;
   return column === undefined || column === field
     ? `${field}: ${reason}`

@@ -49,7 +49,5 @@ export function compileRouter(schema: DrainSchema): Router {
 
 /** Readers of what the upserts read from records of one type. */
 function readersOf(schema: DrainSchema, type: string): UpsertReaders[] {
-  return schema.upserts
-    .filter(({ match }) => match.t.includes(type))
-    .map(upsertReaders);
+  return schema.upserts.filter(({ match }) => match.t.includes(type)).map(upsertReaders);
 }

@@ -7,10 +7,7 @@ import { upsertCheck } from "./upsert-check.ts";
  *
  * @param name - of the table that the records are merged into.
  */
-export function compileUpsertOnly(
-  name: string,
-  upserts: readonly UpsertReaders[],
-): CompiledTable {
+export function compileUpsertOnly(name: string, upserts: readonly UpsertReaders[]): CompiledTable {
   const checkUpserts = upsertCheck(upserts);
   return {
     name,

@@ -1,5 +1,4 @@
-import type { RecordMeta } from "../encode/record-meta.ts";
-import { tokenText } from "../encode/record-meta.ts";
+import { type RecordMeta, tokenText } from "../encode/record-meta.ts";
 import { unknownFieldsText } from "../encode/unknown-fields.ts";
 import type { CountCondition, UpsertDefinition } from "../schema/upsert.ts";
 import { upsertReaders } from "./upsert-readers.ts";
@@ -73,7 +72,8 @@ export function compileUpsert(upsert: UpsertDefinition): CompiledUpsert {
         if (moment < row.firstSeenAt) row.firstSeenAt = moment;
       }
       for (let index = 0; index < conditions.length; index++) {
-        if (meets(record, conditions[index] ?? [])) row.counts[index] = (row.counts[index] ?? 0) + 1;
+        if (!meets(record, conditions[index] ?? [])) continue;
+        row.counts[index] = (row.counts[index] ?? 0) + 1;
       }
     },
     statements: (rows) =>
@@ -90,7 +90,7 @@ function meets(
 
 /** The same order in every process: sessions that lock rows in one order cannot deadlock. */
 function inKeyOrder(rows: UpsertRows): UpsertRow[] {
-  return [...rows].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, row]) => row);
+  return [...rows].toSorted(([left], [right]) => (left < right ? -1 : 1)).map(([, row]) => row);
 }
 
 function chunks(rows: readonly UpsertRow[]): UpsertRow[][] {

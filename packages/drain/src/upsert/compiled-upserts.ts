@@ -15,11 +15,7 @@ export interface CompiledUpserts {
    *
    * @throws {@link RecordRefused} never for a record that its table has encoded.
    */
-  collect(
-    groups: UpsertGroups,
-    record: Readonly<Record<string, unknown>>,
-    meta: RecordMeta,
-  ): void;
+  collect(groups: UpsertGroups, record: Readonly<Record<string, unknown>>, meta: RecordMeta): void;
   /** The statements that merge the groups, in the one order that all drains keep. */
   statements(groups: UpsertGroups): UpsertStatement[];
 }
@@ -36,7 +32,7 @@ export function compileUpserts(schema: DrainSchema): CompiledUpserts {
   checkSchema(schema);
   const upserts = schema.upserts
     .map(compileUpsert)
-    .sort((left, right) => (left.name < right.name ? -1 : 1));
+    .toSorted((left, right) => (left.name < right.name ? -1 : 1));
   const byType = new Map<unknown, CompiledUpsert[]>();
   for (const upsert of upserts) {
     for (const type of upsert.types) byType.set(type, [...(byType.get(type) ?? []), upsert]);

@@ -27,7 +27,9 @@ interface MergedColumn {
 export function upsertSql(upsert: UpsertDefinition): string {
   const columns = mergedColumns(upsert);
   const names = columns.map(({ name }) => quoteIdentifier(name));
-  const keys = columns.filter(({ merge }) => merge === "key").map(({ name }) => quoteIdentifier(name));
+  const keys = columns
+    .filter(({ merge }) => merge === "key")
+    .map(({ name }) => quoteIdentifier(name));
   const updates = columns.filter(({ merge }) => merge !== "key").map(updateOf);
   const parameters = columns.map((_, index) => `$${index + 1}::text[]`);
   const aliases = columns.map((_, index) => `value${index + 1}`);
@@ -56,7 +58,11 @@ function mergedColumns(upsert: UpsertDefinition): MergedColumn[] {
   return [
     { name: "token", sqlType: "text", merge: "key" },
     ...declared(upsert.key, "key"),
-    ...Object.keys(upsert.counts).map((name) => ({ name, sqlType: "bigint", merge: "add" as const })),
+    ...Object.keys(upsert.counts).map((name) => ({
+      name,
+      sqlType: "bigint",
+      merge: "add" as const,
+    })),
     { name: "first_seen_at", sqlType: "timestamptz", merge: "least" },
     { name: "last_seen_at", sqlType: "timestamptz", merge: "greatest" },
     ...declared(upsert.latest, "latest"),

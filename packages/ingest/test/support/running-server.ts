@@ -57,6 +57,7 @@ export async function runServer(
   };
 }
 
+/** Must use the buffer's own SQLite: a second copy of the library in one process breaks its locks. */
 export function readStored(path: string): StoredPayload[] {
   const database = new Sqlite(path);
   try {

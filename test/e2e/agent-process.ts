@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { freePort } from "@millrace/services";
+
+const ENTRY = join(import.meta.dirname, "../../examples/telemetry-agent/main.ts");
+
+export interface AgentSettings {
+  databaseUrl: string;
+  bufferPath: string;
+  token: string;
+  env?: Record<string, string> | undefined;
+}
+
+/** The telemetry agent in a process of its own, on ports that stay the same when it restarts. */
+export class AgentProcess {
+  readonly port: number;
+  readonly opsPort: number;
+  /** Everything it has written, over all restarts. */
+  readonly lines: string[] = [];
+  readonly #settings: AgentSettings;
+  #child: ChildProcess | undefined;
+
+  private constructor(settings: AgentSettings, port: number, opsPort: number) {
+    this.#settings = settings;
+    this.port = port;
+    this.opsPort = opsPort;
+  }
+
+  static async create(settings: AgentSettings): Promise<AgentProcess> {
+    return new AgentProcess(settings, await freePort(), await freePort());
+  }
+
+  get address(): { host: string; port: number } {
+    return { host: "127.0.0.1", port: this.port };
+  }
+
+  get pid(): number {
+    const pid = this.#child?.pid;
+    if (pid === undefined) throw new Error("the agent does not run");
+    return pid;
+  }
+
+  /** Resolves when it listens. */
+  async start(): Promise<void> {
+    const { databaseUrl, bufferPath, token, env } = this.#settings;
+    const child = spawn(process.execPath, ["--conditions=@millrace/source", ENTRY], {
+      env: {
+        PATH: process.env["PATH"],
+        MILLRACE_DATABASE_URL: databaseUrl,
+        MILLRACE_BUFFER_PATH: bufferPath,
+        MILLRACE_INGEST_PORT: String(this.port),
+        MILLRACE_INGEST_TOKENS: token,
+        MILLRACE_OPS_PORT: String(this.opsPort),
+        ...env,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child = child;
+    createInterface({ input: child.stderr }).on("line", (line) => this.lines.push(line));
+    const output = createInterface({ input: child.stdout });
+    output.on("line", (line) => this.lines.push(line));
+    const listening = new Promise<void>((resolve) => {
+      output.on("line", (line) => {
+        if (line.startsWith("listening on ")) resolve();
+      });
+    });
+    const ended = once(child, "exit").then(([code, signal]) => {
+      throw new Error(`the agent ended (${code ?? signal}):\n${this.lines.slice(-20).join("\n")}`);
+    });
+    await Promise.race([listening, ended]);
+    ended.catch(() => {});
+  }
+
+  /** SIGKILL; resolves when it is gone. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  /** SIGTERM; @returns its exit code. */
+  async stop(): Promise<number | null> {
+    return this.#end("SIGTERM");
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return null;
+    const exited = once(child, "exit");
+    child.kill(signal);
+    const [code] = (await exited) as [number | null];
+    return code;
+  }
+}

@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { waitFor } from "@millrace/core/testing";
+import { createRandom } from "@millrace/load";
+import { type PostgresService, startPostgres } from "@millrace/services";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { AgentProcess } from "./agent-process.ts";
+import { findFaults, NO_FAULTS, readMarks } from "./landed-marks.ts";
+import { startLoad } from "./load.ts";
+
+const TOKEN = "kill-token";
+const KILLS = 8;
+const SEED = Number(process.env["MILLRACE_TEST_SEED"] ?? Date.now() % 1_000_000);
+/** Log lines that one outage may cost: PostgreSQL away, PostgreSQL back, and a rare late worker. */
+const MAX_LINES_PER_OUTAGE = 4;
+
+let postgres: PostgresService;
+let folder: string;
+let agent: AgentProcess;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  folder = mkdtempSync(join(tmpdir(), "millrace-kill-"));
+  agent = await AgentProcess.create({
+    databaseUrl: await postgres.createDatabase("telemetry"),
+    bufferPath: join(folder, "buffer.db"),
+    token: TOKEN,
+    env: { MILLRACE_DRAIN_BATCH_ROWS: "50" },
+  });
+  await agent.start();
+});
+
+afterAll(async () => {
+  await agent.kill();
+  await postgres.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function readMetric(name: string): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${agent.opsPort}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(metrics)?.[1] ?? Number.NaN);
+}
+
+test(`${KILLS} kill -9 of PostgreSQL under load lose and double nothing (MILLRACE_TEST_SEED=${SEED})`, async () => {
+  console.log(`seed ${SEED}`);
+  const random = createRandom(SEED);
+  const { address } = agent;
+  const load = await startLoad({
+    address,
+    token: TOKEN,
+    run: "pgkill",
+    seed: SEED,
+    connections: 4,
+  });
+  for (let kill = 0; kill < KILLS; kill++) {
+    const landed = await readMetric("millrace_drain_batches_total");
+    await waitFor(async () => (await readMetric("millrace_drain_batches_total")) > landed, {
+      timeoutMs: 40_000,
+      description: "a batch that lands",
+    });
+    await new Promise((resolve) => setTimeout(resolve, random() * 300));
+    const acknowledged = load.acknowledged.length;
+    await postgres.kill();
+    await waitFor(() => load.acknowledged.length > acknowledged, {
+      description: "ingest that goes on without PostgreSQL",
+    });
+    await postgres.start();
+  }
+  await load.stop();
+  await waitFor(async () => (await readMetric("millrace_buffer_rows")) === 0, {
+    timeoutMs: 60_000,
+    description: "empty buffer",
+  });
+  const url = new URL(postgres.url);
+  url.pathname = "telemetry";
+  expect(findFaults(await readMarks(url.href, "pgkill"), load)).toEqual(NO_FAULTS);
+  expect(agent.lines.length).toBeLessThan(KILLS * MAX_LINES_PER_OUTAGE + 5);
+}, 180_000);

@@ -1,0 +1,42 @@
+import { nightwatch } from "@millrace/drain/nightwatch";
+import { Client } from "pg";
+
+/** Which marks of a run are in PostgreSQL, and how often. */
+export async function readMarks(databaseUrl: string, run: string): Promise<Map<string, number>> {
+  const tables = nightwatch().tables.filter(({ columns }) => columns["deploy"] !== undefined);
+  const union = tables.map(({ name }) => `SELECT deploy FROM ${name}`).join(" UNION ALL ");
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ deploy: string; times: string }>(
+      `SELECT deploy, count(*) AS times FROM (${union}) AS landed
+       WHERE deploy LIKE $1 GROUP BY deploy`,
+      [`${run}-%`],
+    );
+    return new Map(rows.map(({ deploy, times }) => [deploy, Number(times)]));
+  } finally {
+    await client.end();
+  }
+}
+
+/** What is wrong with what landed; all three are empty when each record landed exactly once. */
+export interface Faults {
+  lost: string[];
+  doubled: string[];
+  /** Landed although nobody sent them in this run, or their payload was refused. */
+  unexpected: string[];
+}
+
+export function findFaults(
+  marks: ReadonlyMap<string, number>,
+  sent: { acknowledged: readonly string[]; unknown: readonly string[] },
+): Faults {
+  const possible = new Set([...sent.acknowledged, ...sent.unknown]);
+  return {
+    lost: sent.acknowledged.filter((mark) => !marks.has(mark)),
+    doubled: [...marks].filter(([, times]) => times > 1).map(([mark]) => mark),
+    unexpected: [...marks.keys()].filter((mark) => !possible.has(mark)),
+  };
+}
+
+export const NO_FAULTS: Faults = { lost: [], doubled: [], unexpected: [] };

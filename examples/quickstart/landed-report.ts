@@ -62,13 +62,13 @@ export async function judge(
 }
 
 /** A few of the newest rows, to look at. */
-export async function readSlowest(client: Client, run: string): Promise<object[]> {
+export async function readNewest(client: Client, run: string): Promise<object[]> {
   const { rows } = await client.query<object>(
     `SELECT to_char(occurred_at AT TIME ZONE 'UTC', 'HH24:MI:SS.US') AS occurred_at,
-       method, route_path, status_code, duration_us
+       method, route_path, status_code, duration_us / 1000.0 AS duration_ms
      FROM nightwatch_requests WHERE deploy LIKE $1
-     ORDER BY duration_us DESC, occurred_at LIMIT 5`,
+     ORDER BY nightwatch_requests.occurred_at DESC LIMIT 5`,
     [`${run}-%`],
   );
-  return rows;
+  return rows.map((row) => ({ ...row, duration_ms: Number(Reflect.get(row, "duration_ms")) }));
 }

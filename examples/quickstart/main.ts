@@ -10,7 +10,7 @@ import { type SenderProgress, startSender } from "@millrace/load";
 import { startPostgres } from "@millrace/services";
 import { Client } from "pg";
 import pino from "pino";
-import { countByTable, judge, readSlowest } from "./landed-report.ts";
+import { countByTable, judge, readNewest } from "./landed-report.ts";
 import { createProgressLine, createRate } from "./progress-line.ts";
 import { type QuickstartOptions, readOptions, USAGE } from "./quickstart-options.ts";
 
@@ -67,8 +67,8 @@ async function run(options: QuickstartOptions): Promise<number> {
       `In PostgreSQL: ${verdict.landed} records, ${verdict.lost} lost, ${verdict.doubled} doubled.\n`,
     );
     console.table(await countByTable(client, mark));
-    console.log("\nThe slowest requests:");
-    console.table(await readSlowest(client, mark));
+    console.log("\nThe newest requests:");
+    console.table(await readNewest(client, mark));
     await client.end();
     console.log(`\nLook around:   psql '${database.url}'`);
     console.log(`The buffer:    ${bufferPath}`);

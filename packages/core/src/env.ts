@@ -28,7 +28,7 @@ export function loadConfig<Schema extends z.ZodObject>(
   schema: Schema,
   { prefix, env = process.env }: LoadConfigOptions,
 ): z.output<Schema> {
-  const raw = readObject(schema, prefix, env);
+  const { raw } = readObject(schema, prefix, env);
   const result = schema.safeParse(raw);
   if (result.success) return result.data;
   const problems: ConfigProblem[] = result.error.issues.map((issue) => {
@@ -42,51 +42,34 @@ export function loadConfig<Schema extends z.ZodObject>(
   throw configInvalid("environment", problems);
 }
 
-/**
- * A copy of `value` fit for logs: every field whose schema carries `.meta({ secret: true })` is
- * replaced.
- */
-export function redactSecrets(schema: z.ZodType, value: unknown): unknown {
-  if (value === undefined || value === null) return value;
-  if (schema.meta()?.["secret"] === true) return "[redacted]";
-  const inner = unwrap(schema);
-  if (inner.meta()?.["secret"] === true) return "[redacted]";
-  if (inner instanceof z.ZodArray && Array.isArray(value)) {
-    return value.map((element) => redactSecrets(inner.element as z.ZodType, element));
-  }
-  if (!(inner instanceof z.ZodObject) || typeof value !== "object") return value;
-  const shape: Record<string, z.ZodType | undefined> = inner.shape;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, field]) => {
-      const fieldSchema = shape[key];
-      return [key, fieldSchema ? redactSecrets(fieldSchema, field) : field];
-    }),
-  );
-}
-
 function readObject(
   schema: z.ZodObject,
   prefix: string,
   env: Record<string, string | undefined>,
-): Record<string, unknown> {
+): { raw: Record<string, unknown>; isSet: boolean } {
   const raw: Record<string, unknown> = {};
+  let isSet = false;
   for (const [key, field] of Object.entries(schema.shape)) {
     const name = `${prefix}_${upperSnake(key)}`;
     const inner = unwrap(field);
     if (inner instanceof z.ZodObject) {
       const nested = readObject(inner, name, env);
-      if (Object.keys(nested).length > 0 || inner === field) raw[key] = nested;
+      // An object that must be there is checked field by field: the defaults inside it apply.
+      if (nested.isSet || inner === field) raw[key] = nested.raw;
+      isSet ||= nested.isSet;
       continue;
     }
     const text = env[name]?.trim();
-    if (text !== undefined && text !== "") raw[key] = coerce(inner, text);
+    if (text === undefined || text === "") continue;
+    raw[key] = coerce(inner, text);
+    isSet = true;
   }
-  return raw;
+  return { raw, isSet };
 }
 
 function coerce(schema: z.ZodType, text: string): unknown {
   if (schema instanceof z.ZodNumber)
-    return /^[+-]?[\d_.]+$/.test(text) ? Number(text.replaceAll("_", "")) : text;
+    return /^[+-]?(\d[\d_]*)?(\.\d+)?$/.test(text) ? Number(text.replaceAll("_", "")) : text;
   if (schema instanceof z.ZodBoolean) {
     if (/^(1|true|yes|on)$/i.test(text)) return true;
     return /^(0|false|no|off)$/i.test(text) ? false : text;
@@ -110,6 +93,8 @@ function unwrap(schema: z.ZodType): z.ZodType {
       inner instanceof z.ZodDefault ||
       inner instanceof z.ZodPrefault ||
       inner instanceof z.ZodNullable ||
+      inner instanceof z.ZodCatch ||
+      inner instanceof z.ZodNonOptional ||
       inner instanceof z.ZodReadonly
     ) {
       inner = inner.unwrap() as z.ZodType;

@@ -30,6 +30,7 @@ export class TypedEmitter<Events extends EventMap> {
     const listeners = this.#listeners.get(event);
     if (listeners === undefined) return;
     for (const entry of [...listeners] as Array<{ listener: Listener<Events[Name]> }>) {
+      if (!listeners.has(entry)) continue;
       try {
         const result: unknown = entry.listener(payload);
         if (result instanceof Promise) {

@@ -16,7 +16,7 @@ export { Backoff, type BackoffOptions } from "./backoff.ts";
 export { CloserStack } from "./closer-stack.ts";
 export type { CloseOptions, Component, ComponentState, Health, StartOptions } from "./component.ts";
 export { type ConfigProblem, configInvalid, parseOptions } from "./config.ts";
-export { type LoadConfigOptions, loadConfig, redactSecrets } from "./env.ts";
+export { type LoadConfigOptions, loadConfig } from "./env.ts";
 export { type CoreErrorCode, messageOf, MillraceError, type MillraceErrorInit } from "./errors.ts";
 export { type EventMap, type Listener, TypedEmitter } from "./events.ts";
 export { checkHealth, checkReadiness, type HealthReport } from "./health.ts";
@@ -44,5 +44,6 @@ export {
   type PressureEvents,
   type PressureState,
 } from "./pressure.ts";
+export { redactSecrets } from "./redact-secrets.ts";
 export { runUntilSignal, type RunUntilSignalOptions } from "./run-until-signal.ts";
 export { sleep } from "./sleep.ts";

@@ -10,17 +10,27 @@ export function eventLoopSource({
 }: { limitMs?: number | undefined } = {}): PressureSource {
   const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   let isEnabled = false;
+  let lastReadAt = 0;
+  let delayMs = 0;
   return {
     name: "event-loop",
     utilisation() {
+      const now = performance.now();
+      const sinceReadMs = now - lastReadAt;
       if (!isEnabled) {
         isEnabled = histogram.enable();
-        return 0;
+      } else if (histogram.count > 0) {
+        // It holds the time between timers, which is the resolution when nothing delays them.
+        delayMs = histogram.percentile(99) / 1e6 - RESOLUTION_MS;
+        histogram.reset();
+      } else if (sinceReadMs > 2 * RESOLUTION_MS) {
+        // A reset forgets the last timer, so a loop that turns once a reading never records a delay.
+        delayMs = sinceReadMs - RESOLUTION_MS;
+      } else {
+        return Math.max(0, delayMs) / limitMs;
       }
-      // The histogram holds the time between timers, which is the resolution when nothing delays them.
-      const delayMs = histogram.percentile(99) / 1e6 - RESOLUTION_MS;
-      histogram.reset();
-      return Number.isFinite(delayMs) ? Math.max(0, delayMs) / limitMs : 0;
+      lastReadAt = now;
+      return Math.max(0, delayMs) / limitMs;
     },
   };
 }

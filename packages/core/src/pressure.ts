@@ -106,8 +106,7 @@ export function createPressure(options: PressureOptions): Pressure {
             help: "Utilisation of each backpressure source; 1 is its limit.",
             labelNames: ["source"],
           },
-          () =>
-            Array.from(lastValues, ([source, value]) => ({ labels: { source }, value })),
+          () => Array.from(lastValues, ([source, value]) => ({ labels: { source }, value })),
         ),
       );
     },

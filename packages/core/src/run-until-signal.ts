@@ -3,6 +3,9 @@ import { DEFAULT_GRACE_MS } from "./lifecycle.ts";
 import { messageOf, MillraceError } from "./errors.ts";
 import { defaultLogger, type Logger } from "./logger.ts";
 
+/** How long something else may keep the process after a clean stop, in milliseconds. */
+const LEFTOVER_MS = 2_000;
+
 export interface RunUntilSignalOptions {
   /** Signals that stop the application. @default ["SIGTERM", "SIGINT"] */
   signals?: readonly NodeJS.Signals[] | undefined;
@@ -17,6 +20,10 @@ export interface RunUntilSignalOptions {
  * Starts components in order, waits for a termination signal or for one of them to fail, then
  * closes them in reverse order and ends the process: exit code 0 after a clean stop, 1 after a
  * failed start, a failed component or a stop that did not finish. A second signal ends it at once.
+ * A component that is closed by other means is no failure; when all are, the application ends.
+ *
+ * What should run after it has 2 seconds: whatever keeps the process for longer after a clean stop
+ * is cut off with a warning.
  *
  * @example
  * ```ts
@@ -33,20 +40,22 @@ export async function runUntilSignal(
   const logger = options.logger ?? defaultLogger();
   const graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
   const stop = listenForSignals(options.signals ?? ["SIGTERM", "SIGINT"]);
+  // A referenced timer keeps the process alive when no component holds a handle of its own.
+  const keepAlive = setInterval(() => {}, 2 ** 30);
   let exitCode = 0;
   const started: Component[] = [];
   try {
     for (const component of components) {
       if (stop.signal.aborted) break;
       started.push(component);
-      await component.start({ signal: stop.signal });
+      await startUnlessStopped(component, stop.signal);
     }
     if (!stop.signal.aborted) {
       options.onReady?.();
-      const ended = await firstEnd(started, stop.signal);
-      if (ended !== undefined) {
+      const failed = await firstFailure(started, stop.signal);
+      if (failed !== undefined) {
         exitCode = 1;
-        logger.error({ component: ended.name, err: ended.cause }, "component failed, stopping");
+        logger.error({ component: failed.name, err: failed.cause }, "component failed, stopping");
       }
     }
   } catch (error) {
@@ -64,8 +73,35 @@ export async function runUntilSignal(
     }
   }
   stop.release();
-  process.exitCode = exitCode;
+  clearInterval(keepAlive);
   if (exitCode !== 0) process.exit(exitCode);
+  endDespiteLeftovers(logger);
+}
+
+/** A start that ignores its signal must not keep the application from stopping. */
+async function startUnlessStopped(component: Component, signal: AbortSignal): Promise<void> {
+  const starting = component.start({ signal });
+  const over = new AbortController();
+  const aborted = new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true, signal: over.signal });
+  });
+  try {
+    await Promise.race([starting, aborted]);
+  } finally {
+    over.abort();
+    // After a signal nobody else hears of it; closing tells what went wrong.
+    starting.catch(() => {});
+  }
+}
+
+/** Unreferenced, so it only fires when something else would keep the process from ending. */
+function endDespiteLeftovers(logger: Logger): void {
+  const timer = setTimeout(() => {
+    const leftovers = process.getActiveResourcesInfo();
+    logger.warn({ leftovers }, "all components stopped but something keeps the process: ending it");
+    process.exit();
+  }, LEFTOVER_MS);
+  timer.unref();
 }
 
 function listenForSignals(signals: readonly NodeJS.Signals[]) {
@@ -83,23 +119,24 @@ function listenForSignals(signals: readonly NodeJS.Signals[]) {
   };
 }
 
-async function firstEnd(
+/** Resolves with the first component that fails; undefined on a signal or when all are closed. */
+function firstFailure(
   components: readonly Component[],
   signal: AbortSignal,
-): Promise<{ name: string; cause: Error | undefined } | undefined> {
-  // A referenced timer keeps the process alive when no component holds a handle of its own.
-  const keepAlive = setInterval(() => {}, 2 ** 30);
-  try {
-    return await Promise.race([
-      new Promise<undefined>((resolve) => {
-        if (signal.aborted) resolve(undefined);
-        signal.addEventListener("abort", () => resolve(undefined), { once: true });
-      }),
-      ...components.map(async ({ name, closed }) => ({ name, cause: await closed })),
-    ]);
-  } finally {
-    clearInterval(keepAlive);
-  }
+): Promise<{ name: string; cause: Error } | undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+    let running = components.length;
+    for (const { name, closed } of components) {
+      const onClosed = (cause: Error | undefined) => {
+        running--;
+        if (cause !== undefined) resolve({ name, cause });
+        else if (running === 0) resolve(undefined);
+      };
+      void closed.then(onClosed);
+    }
+  });
 }
 
 async function closeWithin(component: Component, graceMs: number): Promise<void> {

@@ -4,17 +4,22 @@ import type { BatchLimits, WorkerMessage, WorkerPhase } from "./messages.ts";
 import { forgetMigrations, migrateWith } from "./migrate.ts";
 import type { PostgresDestination } from "./postgres.ts";
 import type { DrainSchema } from "./schema/drain-schema.ts";
-import type { BatchWriter } from "./write/batch-writer.ts";
+import type { BatchWriter, LandedBatch, WriteMode } from "./write/batch-writer.ts";
 import { connect, type Connection } from "./write/connection.ts";
 import { pruneLedger } from "./write/ledger.ts";
-import { classifyFailure } from "./write/sqlstate.ts";
+import { classifyFailure, isMissingObject } from "./write/sqlstate.ts";
 
 /** How often an idle worker looks for rows, in milliseconds. */
 const IDLE_POLL_MS = 25;
 /** How often the ledger is pruned, in milliseconds. */
 const PRUNE_INTERVAL_MS = 60_000;
-/** Threads that a batch may kill before its payloads are read one noted suspect at a time. */
+/** Threads that a batch may kill before its payloads are landed one noted suspect at a time. */
 const CRASHES_BEFORE_SUSPICION = 2;
+/** Tries that a batch gets after the worker was told to end, as long as PostgreSQL can be reached. */
+const TRIES_WHILE_DRAINING = 5;
+const PAUSE_WHILE_DRAINING_MS = 300;
+/** How long reaching PostgreSQL may take after the worker was told to end, in milliseconds. */
+const CONNECT_WHILE_DRAINING_MS = 1_000;
 
 export interface DrainLoopOptions {
   session: ClaimSession;
@@ -33,13 +38,14 @@ export class DrainLoop {
   #connection: Connection | undefined;
   #phase: WorkerPhase | undefined;
   #reason: string | undefined;
+  #triesWhileDraining = 0;
   #nextPruneAt = 0;
 
   constructor(options: DrainLoopOptions) {
     this.#options = options;
   }
 
-  /** Makes {@link DrainLoop.run} end once nothing is pending, or PostgreSQL does not answer. */
+  /** Makes {@link DrainLoop.run} end once nothing is pending, or nothing lands any more. */
   drain(): void {
     this.#draining.abort();
   }
@@ -48,14 +54,16 @@ export class DrainLoop {
     for (;;) {
       const connection = await this.#connect();
       if (connection === undefined) break;
-      const batch = this.#nextBatch();
+      await this.#prune(connection);
+      const batch = await this.#onBuffer(() => this.#nextBatch());
+      if (batch === "given up") break;
       if (batch !== undefined) {
         if (!(await this.#land(batch))) break;
         continue;
       }
       if (this.#draining.signal.aborted) break;
+      this.#backoff.reset();
       this.#enter("idle");
-      await this.#prune(connection);
       await sleep(IDLE_POLL_MS, this.#draining.signal);
     }
     await this.#connection?.end().catch(() => {});
@@ -63,26 +71,24 @@ export class DrainLoop {
 
   #nextBatch(): ClaimedBatch | undefined {
     const { session, limits } = this.#options;
-    return retryWhileBusy(() => {
-      const recovered = session.recover();
-      if (recovered !== undefined) return recovered;
-      const { rows, bytes, oldestReceivedAt } = session.pending();
-      if (rows === 0) return undefined;
-      const isDue =
-        rows >= limits.batchRows ||
-        bytes >= limits.batchBytes ||
-        Date.now() - (oldestReceivedAt ?? 0) >= limits.batchWaitMs ||
-        this.#draining.signal.aborted;
-      if (!isDue) return undefined;
-      return session.claim({ maxRows: limits.batchRows, maxBytes: limits.batchBytes });
-    });
+    const recovered = session.recover();
+    if (recovered !== undefined) return recovered;
+    const { rows, bytes, oldestReceivedAt } = session.pending();
+    if (rows === 0) return undefined;
+    const isDue =
+      rows >= limits.batchRows ||
+      bytes >= limits.batchBytes ||
+      Date.now() - (oldestReceivedAt ?? 0) >= limits.batchWaitMs ||
+      this.#draining.signal.aborted;
+    if (!isDue) return undefined;
+    return session.claim({ maxRows: limits.batchRows, maxBytes: limits.batchBytes });
   }
 
   /** @returns false when told to drain while the batch does not land; its claim stays. */
   async #land(batch: ClaimedBatch): Promise<boolean> {
-    const { session, writer, report } = this.#options;
     const startedAt = performance.now();
-    let isIsolating = false;
+    const isSuspicious = batch.crashes >= CRASHES_BEFORE_SUSPICION;
+    let isolating = isSuspicious;
     let hasWaited = false;
     for (;;) {
       const connection = await this.#connect();
@@ -90,48 +96,68 @@ export class DrainLoop {
       // Once it has waited it is "waiting" until the batch has landed: a try is no news.
       if (!hasWaited) this.#enter("landing");
       try {
-        const landed = await this.#withDeadline(connection, () =>
-          writer.write(connection.client, batch, isIsolating, this.#suspicion(batch)),
-        );
-        this.#backoff.reset();
-        retryWhileBusy(() => session.settle(batch.batchId));
-        report({
-          type: "landed",
-          wasLanded: landed.wasLanded,
-          payloads: batch.payloads.length,
-          deadPayloads: landed.deadPayloads,
-          records: [...landed.records],
-          deadLetters: [...landed.deadLetters],
-          seconds: (performance.now() - startedAt) / 1_000,
-        });
-        return true;
+        const landed = await this.#write(connection, batch, isolating, isSuspicious);
+        return await this.#settle(batch, landed, startedAt);
       } catch (error) {
-        isIsolating = await this.#afterFailure(error, isIsolating);
-        hasWaited = this.#phase === "waiting";
+        const kind = classifyFailure(error);
+        if (kind === "data" && !isolating) {
+          isolating = true;
+          await this.#rollBack(connection);
+        } else {
+          hasWaited = true;
+          if (!(await this.#waitAfter(error))) return false;
+        }
       }
-      if (this.#phase === "waiting" && this.#draining.signal.aborted) return false;
     }
   }
 
-  /** Decides what a failed try of a batch calls for. @returns whether to isolate rows from now on. */
-  async #afterFailure(error: unknown, wasIsolating: boolean): Promise<boolean> {
+  #write(
+    connection: Connection,
+    batch: ClaimedBatch,
+    isolating: boolean,
+    isSuspicious: boolean,
+  ): Promise<LandedBatch> {
+    const { writer, session } = this.#options;
+    // Once a batch has killed threads, which of its payloads is in hand is written down first.
+    const beforePayload = isSuspicious
+      ? (payloadId: number) => session.suspect(batch.batchId, payloadId)
+      : undefined;
+    return this.#withDeadline(connection, (onProgress) => {
+      const mode: WriteMode = { isolating, beforePayload, onProgress };
+      return writer.write(connection.client, batch, mode);
+    });
+  }
+
+  /** Lets a batch go that PostgreSQL holds. @returns false when the buffer would not, when draining. */
+  async #settle(batch: ClaimedBatch, landed: LandedBatch, startedAt: number): Promise<boolean> {
+    const { session, report } = this.#options;
+    const settled = await this.#onBuffer(() => session.settle(batch.batchId));
+    if (settled === "given up") return false;
+    this.#backoff.reset();
+    report({
+      type: "landed",
+      wasLanded: landed.wasLanded,
+      payloads: batch.payloads.length,
+      deadPayloads: landed.deadPayloads,
+      records: [...landed.records],
+      deadLetters: [...landed.deadLetters],
+      seconds: (performance.now() - startedAt) / 1_000,
+    });
+    return true;
+  }
+
+  /** @returns whether to try again. */
+  async #waitAfter(error: unknown): Promise<boolean> {
     const kind = classifyFailure(error);
-    if (kind === "data" && !wasIsolating) {
-      this.#options.report({ type: "retry", reason: "data" });
-      await this.#rollBack();
-      return true;
-    }
     this.#dropConnection();
-    this.#options.report({ type: "retry", reason: kind === "schema" ? "schema" : "connection" });
-    this.#enter("waiting", messageOf(error));
-    await sleep(this.#backoff.nextDelayMs(), this.#draining.signal);
-    if (kind === "schema") await this.#recreateTables();
-    return wasIsolating;
+    this.#options.report({ type: "retry", reason: kind === "transient" ? "connection" : kind });
+    if (!(await this.#pause(messageOf(error)))) return false;
+    if (isMissingObject(error)) await this.#recreateTables();
+    return true;
   }
 
-  async #rollBack(): Promise<void> {
-    const connection = this.#connection;
-    if (connection === undefined) return;
+  async #rollBack(connection: Connection): Promise<void> {
+    this.#options.report({ type: "retry", reason: "data" });
     try {
       await this.#withDeadline(connection, () => connection.client.query("ROLLBACK"));
     } catch {
@@ -141,27 +167,32 @@ export class DrainLoop {
 
   async #recreateTables(): Promise<void> {
     const connection = await this.#connect();
+    if (connection === undefined) return;
     // What cannot be forgotten or made again shows as the reason of the next failure.
-    if (connection !== undefined) await forgetMigrations(connection.client).catch(() => {});
+    await this.#withDeadline(connection, () => forgetMigrations(connection.client)).catch(() => {});
     this.#dropConnection();
   }
 
   async #connect(): Promise<Connection | undefined> {
+    if (this.#connection?.isBroken) this.#dropConnection();
     while (this.#connection === undefined) {
       const { destination, schema } = this.#options;
+      const { signal } = this.#draining;
+      const isLastTry = signal.aborted;
       let connection: Connection | undefined;
       try {
         if (this.#phase === undefined) this.#enter("connecting");
-        connection = await connect(destination);
+        // Being told to end cuts a try short, and leaves time for one more.
+        const patience = isLastTry ? AbortSignal.timeout(CONNECT_WHILE_DRAINING_MS) : signal;
+        connection = await connect(destination, patience);
         const opened = connection;
         await this.#withDeadline(opened, () => migrateWith(opened.client, schema));
         this.#connection = opened;
-        return opened;
       } catch (error) {
         connection?.destroy();
         this.#enter("waiting", messageOf(error));
-        if (this.#draining.signal.aborted) return undefined;
-        await sleep(this.#backoff.nextDelayMs(), this.#draining.signal);
+        if (isLastTry) return undefined;
+        await sleep(this.#backoff.nextDelayMs(), signal);
       }
     }
     return this.#connection;
@@ -175,30 +206,57 @@ export class DrainLoop {
   /** A server that stops answering must not hold a batch for ever. */
   async #withDeadline<Result>(
     connection: Connection,
-    work: () => Promise<Result>,
+    work: (onProgress: () => void) => Promise<Result>,
   ): Promise<Result> {
-    const timer = setTimeout(() => connection.destroy(), this.#options.destination.batchTimeoutMs);
+    const { batchTimeoutMs } = this.#options.destination;
+    let isOver = false;
+    const timer = setTimeout(() => {
+      isOver = true;
+      connection.destroy();
+    }, batchTimeoutMs);
     try {
-      return await work();
+      return await work(() => timer.refresh());
+    } catch (error) {
+      if (!isOver) throw error;
+      throw new Error(`PostgreSQL did not answer for ${batchTimeoutMs} ms`, { cause: error });
     } finally {
       clearTimeout(timer);
     }
   }
 
-  /** Once a batch has killed threads, which of its payloads is being read is written down first. */
-  #suspicion(batch: ClaimedBatch): ((payloadId: number) => void) | undefined {
-    if (batch.crashes < CRASHES_BEFORE_SUSPICION) return undefined;
-    return (payloadId) => {
-      retryWhileBusy(() => this.#options.session.suspect(batch.batchId, payloadId));
-    };
+  /** Works on the buffer file, again and again while its disk is full or another holds its lock. */
+  async #onBuffer<Result>(work: () => Result): Promise<Result | "given up"> {
+    for (;;) {
+      try {
+        return work();
+      } catch (error) {
+        if (!isDiskTrouble(error)) throw error;
+        if (!(await this.#pause(`the buffer file: ${messageOf(error)}`))) return "given up";
+      }
+    }
   }
 
-  async #prune({ client }: Connection): Promise<void> {
+  /** @returns false when it is time to give up instead: the worker was told to end. */
+  async #pause(reason: string): Promise<boolean> {
+    this.#enter("waiting", reason);
+    const { signal } = this.#draining;
+    if (!signal.aborted) {
+      await sleep(this.#backoff.nextDelayMs(), signal);
+      return true;
+    }
+    if (++this.#triesWhileDraining > TRIES_WHILE_DRAINING) return false;
+    return sleep(PAUSE_WHILE_DRAINING_MS);
+  }
+
+  async #prune(connection: Connection): Promise<void> {
     if (performance.now() < this.#nextPruneAt) return;
     this.#nextPruneAt = performance.now() + PRUNE_INTERVAL_MS;
     const { session } = this.#options;
     try {
-      await pruneLedger(client, session.bufferId, session.openBatchIds());
+      const openBatchIds = session.openBatchIds();
+      await this.#withDeadline(connection, () =>
+        pruneLedger(connection.client, session.bufferId, openBatchIds),
+      );
     } catch {
       // The next turn connects again and reports what is wrong.
       this.#dropConnection();
@@ -213,14 +271,10 @@ export class DrainLoop {
   }
 }
 
-/** SQLite waits 5 s for a lock by itself; a disk or checkpoint that takes longer is no reason to die. */
-function retryWhileBusy<Result>(work: () => Result): Result {
-  for (;;) {
-    try {
-      return work();
-    } catch (error) {
-      const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
-      if (typeof code !== "string" || !code.startsWith("SQLITE_BUSY")) throw error;
-    }
-  }
+/** SQLite has waited 5 s for a lock before it says BUSY. */
+const DISK_TROUBLE = ["SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY"];
+
+function isDiskTrouble(error: unknown): boolean {
+  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
+  return typeof code === "string" && DISK_TROUBLE.some((trouble) => code.startsWith(trouble));
 }

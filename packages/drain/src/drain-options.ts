@@ -24,13 +24,21 @@ export interface DrainPoolOptions {
   batchBytes?: number | undefined;
   /** How long a batch that is not full may wait for more, in milliseconds. @default 200 */
   batchWaitMs?: number | undefined;
-  /** What a gzip payload may inflate to, in bytes; more is a dead letter. @default 64 MiB */
+  /** What a gzip payload may inflate to, in bytes, up to 256 MiB; more is a dead letter. @default 64 MiB */
   maxInflatedBytes?: number | undefined;
-  /** Old-generation heap of each worker thread, in MiB; a worker that needs more is replaced. @default 512 */
+  /**
+   * Old-generation heap of each worker thread, in MiB, from 64; a worker that needs more is replaced.
+   *
+   * @default 512
+   */
   workerHeapMib?: number | undefined;
-  /** Silence after which a worker counts as hung and is replaced, in milliseconds. @default 60_000 */
+  /**
+   * Silence after which a worker counts as hung and is replaced, in milliseconds, from 1,000.
+   *
+   * @default 60_000
+   */
   workerSilenceMs?: number | undefined;
-  /** Pending rows and no commit for this long make the pool unhealthy, in milliseconds. @default 30_000 */
+  /** Rows in the buffer and no commit for this long make the pool unhealthy, in milliseconds. @default 30_000 */
   stallMs?: number | undefined;
   /** pino-compatible. @default pino at `info` on stderr */
   logger?: Logger | undefined;
@@ -60,9 +68,10 @@ export const drainPoolOptionsSchema = z.strictObject({
   maxInflatedBytes: z
     .int()
     .positive()
+    .max(256 * MIB)
     .default(64 * MIB),
   workerHeapMib: z.int().min(64).default(512),
-  workerSilenceMs: z.int().positive().default(60_000),
+  workerSilenceMs: z.int().min(1_000).default(60_000),
   stallMs: z.int().positive().default(30_000),
   logger: z.custom<Logger>().optional(),
   metrics: z.custom<MetricsRegistry>().optional(),

@@ -7,6 +7,8 @@ import {
   Lifecycle,
   type Listener,
   type Logger,
+  LogThrottle,
+  messageOf,
   MillraceError,
   parseOptions,
   type StartOptions,
@@ -27,10 +29,12 @@ import type { DrainSchema } from "./schema/drain-schema.ts";
 /** What one worker thread is doing. */
 export interface DrainWorkerStatus {
   worker: number;
-  /** `starting` until the thread has reported; `waiting` when PostgreSQL does not take its batch. */
+  /** `starting` until the thread has reported; `waiting` when its batch does not land. */
   phase: WorkerPhase | "starting";
   /** Why it waits. */
   reason: string | undefined;
+  /** Since when it has been in this phase without landing a batch, in Unix milliseconds. */
+  since: number;
 }
 
 /** Counters of a pool and the state of its workers. */
@@ -43,7 +47,7 @@ export interface DrainStatus extends Readonly<DrainCounters> {
 export type DrainEvents = {
   /** When a batch has left the buffer. */
   "batch:landed": { worker: number; payloads: number; deadLetters: number; seconds: number };
-  /** When a worker starts or stops waiting for PostgreSQL. */
+  /** When a worker starts or stops waiting for its batch to land. */
   "worker:changed": { worker: number; phase: WorkerPhase; reason: string | undefined };
   /** When a worker thread has died; it is being replaced and its batch recovered. */
   "worker:died": { worker: number; reason: string };
@@ -90,6 +94,7 @@ class ThreadPool implements DrainPool {
   readonly name = "drain";
   readonly options: ResolvedDrainPoolOptions;
   readonly #logger: Logger;
+  readonly #throttle: LogThrottle;
   readonly #emitter: TypedEmitter<DrainEvents>;
   readonly #lifecycle: Lifecycle;
   readonly #counters = createCounters();
@@ -104,6 +109,7 @@ class ThreadPool implements DrainPool {
   constructor(options: ResolvedDrainPoolOptions) {
     this.options = options;
     this.#logger = options.logger ?? defaultLogger();
+    this.#throttle = new LogThrottle(this.#logger);
     this.#emitter = new TypedEmitter((error) =>
       this.#logger.error({ err: error }, "a drain listener threw"),
     );
@@ -164,15 +170,20 @@ class ThreadPool implements DrainPool {
 
   health(): Health {
     if (this.state !== "running") return { healthy: true };
-    const { pendingRows, oldestPendingAt } = this.options.buffer.status();
+    const { rows, pendingRows, oldestPendingAt } = this.options.buffer.status();
+    if (rows === 0) return { healthy: true };
+    const now = Date.now();
+    // Rows that a worker holds are not pending: that worker may be the one that is stuck.
+    const stuck = this.#workers.find(
+      ({ phase, since }) => phase !== "idle" && now - since >= this.options.stallMs,
+    );
+    if (stuck !== undefined) {
+      const reason = stuck.reason ?? `worker ${stuck.worker} is ${stuck.phase}`;
+      return unhealthy(rows, now - stuck.since, reason);
+    }
     const idleSince = Math.max(this.#lastLandedAt ?? 0, this.#startedAt, oldestPendingAt ?? 0);
-    const stalledMs = Date.now() - idleSince;
-    if (pendingRows === 0 || stalledMs < this.options.stallMs) return { healthy: true };
-    const reason = this.#workers.find(({ phase }) => phase === "waiting")?.reason ?? "unknown";
-    return {
-      healthy: false,
-      reason: `${pendingRows} rows pending and none landed for ${Math.round(stalledMs / 1_000)} s: ${reason}`,
-    };
+    if (pendingRows === 0 || now - idleSince < this.options.stallMs) return { healthy: true };
+    return unhealthy(rows, now - idleSince, "no worker takes them");
   }
 
   /** Resolves once each worker has reached PostgreSQL, or has found that it cannot. */
@@ -191,8 +202,9 @@ class ThreadPool implements DrainPool {
         destination,
         schema: drainSchema,
         limits: { batchRows, batchBytes, batchWaitMs, maxInflatedBytes },
+        aliveIntervalMs: Math.min(2_000, Math.floor(workerSilenceMs / 4)),
       };
-      this.#workers.push({ worker, phase: "starting", reason: undefined });
+      this.#workers.push(startingWorker(worker));
       this.#handles.push(
         new WorkerHandle({
           input,
@@ -220,10 +232,13 @@ class ThreadPool implements DrainPool {
     count(this.#counters, message);
     if (message.type === "landed") {
       this.#lastLandedAt = Date.now();
+      const status = this.#workers[worker];
+      if (status !== undefined) status.since = this.#lastLandedAt;
       const letters = message.deadLetters.reduce((sum, [, rows]) => sum + rows, 0);
       if (letters > 0) {
-        this.#logger.warn(
-          { worker, deadLetters: Object.fromEntries(message.deadLetters) },
+        this.#throttle.warn(
+          "dead letters",
+          () => ({ worker, deadLetters: Object.fromEntries(message.deadLetters) }),
           "some records became dead letters: see millrace_dead_letters",
         );
       }
@@ -236,9 +251,16 @@ class ThreadPool implements DrainPool {
 
   #onDeath(owner: BufferOwner, worker: number, reason: string): void {
     this.#counters.workerDeaths++;
-    owner.countCrash(worker);
-    this.#workers[worker] = { worker, phase: "starting", reason: undefined };
-    if (this.state === "starting") {
+    try {
+      owner.countCrash(worker);
+    } catch (error) {
+      // A full disk, or a lock that is held: the batch is tried again as if nothing had died.
+      this.#logger.warn({ worker, reason: messageOf(error) }, "could not count a worker's death");
+    }
+    const hadReported = this.#workers[worker]?.phase !== "starting";
+    this.#workers[worker] = startingWorker(worker);
+    // One that ran and then died may have met a payload that kills: no reason not to start.
+    if (this.state === "starting" && !hadReported) {
       this.#startFailure = new MillraceError(
         "DRAIN_WORKER_FAILED",
         `drain worker ${worker} died while starting: ${reason}`,
@@ -247,20 +269,21 @@ class ThreadPool implements DrainPool {
       this.#onFirstNews?.();
       return;
     }
-    this.#logger.error({ worker, reason }, "drain worker died: replacing it");
+    this.#logger.error({ worker, reason }, "drain worker died: another takes over its batch");
     this.#emitter.emit("worker:died", { worker, reason });
   }
 
-  /** One log line when PostgreSQL stops taking batches and one when it takes them again. */
+  /** One log line when batches stop landing and one when they land again. */
   #enter(worker: number, phase: WorkerPhase, reason: string | undefined): void {
     const before = this.#workers[worker]?.phase;
-    this.#workers[worker] = { worker, phase, reason };
+    const since = before === phase ? (this.#workers[worker]?.since ?? 0) : Date.now();
+    this.#workers[worker] = { worker, phase, reason, since };
     this.#onFirstNews?.();
     const isWaiting = this.#workers.some((status) => status.phase === "waiting");
     if (isWaiting && !this.#isWaiting) {
-      this.#logger.warn({ reason }, "PostgreSQL does not take batches: buffering");
+      this.#logger.warn({ reason }, "batches do not land: buffering");
     } else if (!isWaiting && this.#isWaiting) {
-      this.#logger.info("PostgreSQL takes batches again");
+      this.#logger.info("batches land again");
     }
     this.#isWaiting = isWaiting;
     if ((before === "waiting") !== (phase === "waiting")) {
@@ -273,4 +296,16 @@ class ThreadPool implements DrainPool {
     for (const { phase } of this.#workers) phases[phase] = (phases[phase] ?? 0) + 1;
     return phases;
   }
+}
+
+function startingWorker(worker: number): DrainWorkerStatus {
+  return { worker, phase: "starting", reason: undefined, since: Date.now() };
+}
+
+function unhealthy(rows: number, stalledMs: number, reason: string): Health {
+  const seconds = Math.round(stalledMs / 1_000);
+  return {
+    healthy: false,
+    reason: `${rows} rows buffered, not landing for ${seconds} s: ${reason}`,
+  };
 }

@@ -18,6 +18,8 @@ export interface WorkerInput {
   destination: PostgresDestination;
   schema: DrainSchema;
   limits: BatchLimits;
+  /** How often the thread says that its event loop turns, in milliseconds. */
+  aliveIntervalMs: number;
 }
 
 /** To a worker: land what is pending, then end. */
@@ -25,7 +27,7 @@ export interface DrainMessage {
   type: "drain";
 }
 
-/** What a worker is doing. `waiting`: PostgreSQL does not take its batch, or cannot be reached. */
+/** What a worker is doing. `waiting`: its batch does not land, or PostgreSQL cannot be reached. */
 export type WorkerPhase = "connecting" | "idle" | "landing" | "waiting";
 
 /** From a worker. */

@@ -10,9 +10,15 @@ import { connect } from "./write/connection.ts";
 /** Advisory lock of migrations: "millrace" as a number. Held by the transaction, so a pooler is fine. */
 const MIGRATION_LOCK = 0x6d696c6c72616365n;
 
+const CREATE_MIGRATIONS_TABLE = `CREATE TABLE IF NOT EXISTS millrace_migrations(
+  fingerprint text PRIMARY KEY,
+  applied_at timestamptz NOT NULL DEFAULT now()
+)`;
+
 /**
  * Creates the tables that a schema declares, and adds columns it has gained. Safe to call from many
- * processes at once and whenever one starts: a database that is up to date costs one query.
+ * processes at once and whenever one starts: a database that is up to date costs two
+ * queries, and no more rights than reading `millrace_migrations`.
  *
  * @returns whether anything was done.
  * @throws {@link MillraceError} `DRAIN_DATABASE_UNREACHABLE` or `DRAIN_MIGRATION_FAILED`.
@@ -42,10 +48,15 @@ export async function migrateWith(client: Client, schema: DrainSchema): Promise<
   const statements = [...BOOKKEEPING_STATEMENTS, ...tableStatements(schema)];
   const fingerprint = createHash("sha256").update(JSON.stringify(statements)).digest("hex");
   try {
-    await client.query("BEGIN");
+    // Before any lock, and before CREATE TABLE: that takes rights which a running agent need not have.
+    if (await hasMigrated(client, fingerprint)) return false;
+    await client.query("BEGIN ISOLATION LEVEL READ COMMITTED");
     await client.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
     const isApplied = await hasMigrated(client, fingerprint);
     if (!isApplied) {
+      // Whoever waits for a table's lock makes every writer behind it wait as well.
+      await client.query("SET LOCAL lock_timeout = '5s'");
+      await client.query(CREATE_MIGRATIONS_TABLE);
       for (const statement of statements) await client.query(statement);
       await client.query(
         `INSERT INTO millrace_migrations(fingerprint) VALUES ($1)
@@ -71,12 +82,10 @@ export async function forgetMigrations(client: Client): Promise<void> {
 }
 
 async function hasMigrated(client: Client, fingerprint: string): Promise<boolean> {
-  await client.query(
-    `CREATE TABLE IF NOT EXISTS millrace_migrations(
-      fingerprint text PRIMARY KEY,
-      applied_at timestamptz NOT NULL DEFAULT now()
-    )`,
+  const { rows } = await client.query<{ exists: boolean }>(
+    "SELECT to_regclass('millrace_migrations') IS NOT NULL AS exists",
   );
+  if (rows[0]?.exists !== true) return false;
   const { rowCount } = await client.query(
     "SELECT 1 FROM millrace_migrations WHERE fingerprint = $1",
     [fingerprint],

@@ -16,21 +16,26 @@ export interface PostgresOptions {
   /** How long connecting may take, in milliseconds. @default 5_000 */
   connectTimeoutMs?: number | undefined;
   /**
-   * How long one batch may take to land before its connection is given up and the batch tried
-   * again, in milliseconds. @default 60_000
+   * How long PostgreSQL may take for one batch, or for one piece of a batch that lands piece by
+   * piece, before the connection is given up and the batch tried again, in milliseconds; up to
+   * 2,147,483,647. @default 60_000
    */
   batchTimeoutMs?: number | undefined;
   /** Shown in `pg_stat_activity`. @default "millrace-drain" */
   applicationName?: string | undefined;
 }
 
-export const postgresDestinationSchema = z.strictObject({
-  kind: z.literal("postgres"),
-  connectionString: z.string().min(1).meta({ secret: true }),
-  connectTimeoutMs: z.int().positive(),
-  batchTimeoutMs: z.int().positive(),
-  applicationName: z.string().min(1),
-});
+/** What Node's timers and PostgreSQL's `statement_timeout` can hold. */
+const MAX_TIMEOUT_MS = 2_147_483_647;
+
+export const postgresDestinationSchema: z.ZodType<PostgresDestination, PostgresDestination> =
+  z.strictObject({
+    kind: z.literal("postgres"),
+    connectionString: z.string().min(1).meta({ secret: true }),
+    connectTimeoutMs: z.int().positive().max(MAX_TIMEOUT_MS),
+    batchTimeoutMs: z.int().positive().max(MAX_TIMEOUT_MS),
+    applicationName: z.string().min(1),
+  });
 
 /**
  * Names a PostgreSQL database (14 or newer) as the destination of a drain pool.

@@ -11,12 +11,11 @@ import type { DrainMessage, WorkerInput, WorkerMessage } from "./messages.ts";
 import { compileUpserts } from "./upsert/compiled-upserts.ts";
 import { BatchWriter } from "./write/batch-writer.ts";
 
-/** How often the thread says that its event loop turns, in milliseconds. */
-const ALIVE_INTERVAL_MS = 2_000;
 /** Encoded characters held at once. */
 const SEGMENT_LENGTH = 16 * 1024 * 1024;
 
-const { path, durability, owner, worker, destination, schema, limits } = workerData as WorkerInput;
+const { path, durability, owner, worker, destination, schema, limits, aliveIntervalMs } =
+  workerData as WorkerInput;
 const port = parentPort;
 if (port === null) throw new Error("@millrace/drain/worker is a worker thread's entry");
 
@@ -29,6 +28,7 @@ const loop = new DrainLoop({
     router: compileRouter(schema),
     upserts: compileUpserts(schema),
     limits: { maxInflatedBytes: limits.maxInflatedBytes, segmentLength: SEGMENT_LENGTH },
+    statementTimeoutMs: destination.batchTimeoutMs,
   }),
   destination,
   schema,
@@ -36,7 +36,7 @@ const loop = new DrainLoop({
   report,
 });
 
-const alive = setInterval(() => report({ type: "alive" }), ALIVE_INTERVAL_MS);
+const alive = setInterval(() => report({ type: "alive" }), aliveIntervalMs);
 port.on("message", (message: DrainMessage) => {
   if (message.type === "drain") loop.drain();
 });

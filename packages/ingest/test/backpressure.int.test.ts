@@ -1,6 +1,6 @@
 import { createPressure } from "@millrace/core";
 import { ClaimSession, type DurableBuffer } from "@millrace/core/buffer";
-import { waitFor } from "@millrace/core/testing";
+import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
 import { frame, sendAsOfficialClient, TestClient } from "./support/client.ts";
@@ -41,20 +41,6 @@ describe("a full buffer", () => {
 });
 
 describe("pressure", () => {
-  async function runUnderPressure(whenFull: "reject" | "block") {
-    let utilisation = 0;
-    const pressure = createPressure({
-      sources: [{ name: "test", utilisation: () => utilisation }],
-      metrics: new Registry(),
-    });
-    const running = await runServer({ pressure }, { whenFull });
-    const set = (next: number) => {
-      utilisation = next;
-      pressure.sample();
-    };
-    return { ...running, set };
-  }
-
   it("that is closed refuses payloads, answers pings, and passes", async () => {
     const { address, server, set } = await runUnderPressure("reject");
     set(1);
@@ -81,10 +67,26 @@ describe("pressure", () => {
   });
 });
 
+/** A server with backpressure whose utilisation the test sets. */
+async function runUnderPressure(whenFull: "reject" | "block") {
+  let utilisation = 0;
+  const pressure = createPressure({
+    sources: [{ name: "test", utilisation: () => utilisation }],
+    logger: createMemoryLogger(),
+    metrics: new Registry(),
+  });
+  const running = await runServer({ pressure }, { whenFull });
+  const set = (next: number) => {
+    utilisation = next;
+    pressure.sample();
+  };
+  return { ...running, set };
+}
+
 /** Claims and settles rows as a drain does, until the returned function is called. */
 function startDraining(buffer: DurableBuffer, path: string): () => void {
-  const { owner, release } = buffer.registerOwner();
-  const session = new ClaimSession({ path, owner, worker: 0, durability: "process" });
+  const owner = buffer.registerOwner();
+  const session = new ClaimSession({ path, owner: owner.owner, worker: 0, durability: "process" });
   const timer = setInterval(() => {
     const batch = session.claim({ maxRows: 100, maxBytes: 100_000_000 });
     if (batch !== undefined) session.settle(batch.batchId);
@@ -92,6 +94,6 @@ function startDraining(buffer: DurableBuffer, path: string): () => void {
   return () => {
     clearInterval(timer);
     session.close();
-    release();
+    owner.release();
   };
 }

@@ -50,6 +50,7 @@ describe("timeouts", () => {
     send();
     await waitFor(() => running.server.status().refusals.slow_reader === 1, { timeoutMs: 20_000 });
     await waitForNoConnections(running);
+    expect(running.server.status().unfinishedBytes).toBe(0);
     client.socket.destroy();
   });
 });

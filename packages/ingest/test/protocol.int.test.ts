@@ -93,6 +93,7 @@ describe("the wire protocol", () => {
     client.socket.end(Buffer.concat([frame("[1]"), frame("[2]")]));
     await client.expectEnd("2:OK2:OK");
     await waitForNoConnections(running);
+    expect(running.stored()).toHaveLength(2);
   });
 
   it("names the token of each frame of one connection", async () => {
@@ -150,6 +151,7 @@ describe("a refusal", () => {
     const client = await TestClient.open(running.address);
     client.send(frame(Buffer.alloc(20 * 1024 * 1024, "x")));
     await client.expectEnd("5:ERROR");
+    expect(running.server.status().refusals.frame_too_large).toBe(1);
   });
 
   it("of a wrong token comes with the header, before the payload", async () => {
@@ -157,6 +159,7 @@ describe("a refusal", () => {
     const client = await TestClient.open(running.address);
     client.send("5000000:v1:0000000:");
     await client.expectEnd("5:ERROR");
+    expect(running.server.status().refusals.token).toBe(1);
   });
 
   it("of a frame cut short by the end of the stream says so", async () => {

@@ -353,8 +353,12 @@ class SqliteBuffer implements DurableBuffer {
   }
 
   #notRunning(): MillraceError {
-    return new MillraceError("BUFFER_CLOSED", `the buffer is ${this.state}: only a started one that is not closing takes payloads`, {
-      details: { state: this.state },
-    });
+    return new MillraceError(
+      "BUFFER_CLOSED",
+      `the buffer is ${this.state}: only a started one that is not closing takes payloads`,
+      {
+        details: { state: this.state },
+      },
+    );
   }
 }

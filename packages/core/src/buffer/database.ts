@@ -22,10 +22,7 @@ export interface OpenOptions {
  *
  * @throws {@link MillraceError} `BUFFER_SCHEMA_UNKNOWN`, before anything in the file is changed.
  */
-export function openDatabase(
-  path: string,
-  { durability, create = false }: OpenOptions,
-): Database {
+export function openDatabase(path: string, { durability, create = false }: OpenOptions): Database {
   assertNodeVersion();
   if (create) mkdirSync(dirname(path), { recursive: true });
   // An empty file is what a process leaves that was killed between creating it and writing to it.

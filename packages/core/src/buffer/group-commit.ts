@@ -1,5 +1,6 @@
 import type { Database, Statement } from "better-sqlite3";
 import { isSqliteError } from "./database.ts";
+import { GroupPacing } from "./group-pacing.ts";
 import type { Progress } from "./schema.ts";
 
 /** How long an append may wait for another connection's write to end, in milliseconds. */
@@ -31,9 +32,8 @@ export interface GroupCommitCounters {
 }
 
 /**
- * Turns single appends into group commits: everything that arrives while more keeps arriving, for
- * {@link GroupLimits.groupMaxWaitMs} at most, is one transaction. When a turn of the event loop
- * brings nothing new the group commits at once, so a lone client never waits.
+ * Turns single appends into group commits: what arrives within {@link GroupLimits.groupMaxWaitMs}
+ * is one transaction, and less than that is waited when there is no more to come.
  */
 export class GroupCommit {
   readonly counters: GroupCommitCounters = { commits: 0, rows: 0, bytes: 0, failedRows: 0 };
@@ -44,6 +44,9 @@ export class GroupCommit {
 
   readonly #database: Database;
   readonly #limits: GroupLimits;
+  readonly #pacing: GroupPacing;
+  readonly #begin: Statement;
+  readonly #commitStatement: Statement;
   readonly #insert: Statement;
   readonly #advance: Statement;
   readonly #readProgress: Statement<[], Progress>;
@@ -51,15 +54,17 @@ export class GroupCommit {
   #group: PendingAppend[] = [];
   #groupBytes = 0;
   #openedAt = 0;
-  #rowsAtLastTurn = 0;
   #isScheduled = false;
   #busyTimer: NodeJS.Timeout | undefined;
 
   constructor(database: Database, limits: GroupLimits) {
     this.#database = database;
     this.#limits = limits;
+    this.#pacing = new GroupPacing(limits.groupMaxWaitMs);
     // A held write lock is waited for on timers, not by sleeping inside SQLite.
     database.pragma("busy_timeout = 0");
+    this.#begin = database.prepare("BEGIN IMMEDIATE");
+    this.#commitStatement = database.prepare("COMMIT");
     this.#insert = database.prepare("INSERT INTO payloads VALUES (?, ?, ?, ?)");
     this.#advance = database.prepare(
       "UPDATE progress SET appended_id = ?, appended_rows = ?, appended_bytes = ?",
@@ -130,16 +135,19 @@ export class GroupCommit {
 
   #schedule(): void {
     this.#isScheduled = true;
-    this.#rowsAtLastTurn = this.#group.length;
     setImmediate(() => {
       this.#isScheduled = false;
-      const isQuiet = this.#group.length === this.#rowsAtLastTurn;
+      const rows = this.#group.length;
+      if (rows === 0) return;
       const isFull =
-        this.#group.length >= this.#limits.groupMaxRows ||
-        this.#groupBytes >= this.#limits.groupMaxBytes;
+        rows >= this.#limits.groupMaxRows || this.#groupBytes >= this.#limits.groupMaxBytes;
       const waitedMs = performance.now() - this.#openedAt;
-      if (isQuiet || isFull || waitedMs >= this.#limits.groupMaxWaitMs) this.flush();
-      else this.#schedule();
+      if (!isFull && !this.#pacing.isDue(rows, waitedMs)) {
+        this.#schedule();
+        return;
+      }
+      this.#pacing.committed(rows, waitedMs);
+      this.flush();
     });
   }
 
@@ -152,7 +160,7 @@ export class GroupCommit {
     try {
       // Left open only when a rollback failed too; nothing in it was acknowledged.
       if (this.#database.inTransaction) this.#database.exec("ROLLBACK");
-      this.#database.exec("BEGIN IMMEDIATE");
+      this.#begin.run();
       try {
         let id = lastId;
         for (const { payload, token, receivedAt } of group) {
@@ -161,7 +169,7 @@ export class GroupCommit {
         }
         this.#advance.run(id, rows + group.length, allBytes + bytes);
         const progress = this.#readProgress.get();
-        this.#database.exec("COMMIT");
+        this.#commitStatement.run();
         if (progress !== undefined) this.progress = progress;
       } catch (error) {
         for (const token of newTokens) this.#tokenIds.delete(token);

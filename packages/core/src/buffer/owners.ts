@@ -19,6 +19,7 @@ export interface Owner {
 /** Registers this process as an owner of claims. @returns its id, a UUID. */
 export function registerOwner(database: Database): string {
   const owner = randomUUID();
+  forgetDeadOwners(database, owner);
   database
     .prepare("INSERT INTO owners(owner, pid, boot_id, heartbeat_at) VALUES (?, ?, ?, ?)")
     .run(owner, process.pid, bootId(), Date.now());
@@ -52,6 +53,14 @@ export function countCrash(database: Database, owner: string, worker: number): v
 export function findDeadOwners(database: Database, self: string): string[] {
   const owners = database.prepare<[], Owner>("SELECT * FROM owners").all();
   return owners.filter((row) => row.owner !== self && !isAlive(row)).map(({ owner }) => owner);
+}
+
+/** Every killed process leaves one behind. */
+function forgetDeadOwners(database: Database, self: string): void {
+  const forget = database.prepare(
+    "DELETE FROM owners WHERE owner = ? AND owner NOT IN (SELECT owner FROM claims)",
+  );
+  for (const owner of findDeadOwners(database, self)) forget.run(owner);
 }
 
 /**

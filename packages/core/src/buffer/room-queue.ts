@@ -34,9 +34,7 @@ export class RoomQueue {
     this.#bytes += bytes;
     // Room is made by other threads, in the file: there is no event to wait for.
     this.#timer ??= setInterval(() => this.#admit(), CHECK_MS);
-    return new Promise((resolve, reject) =>
-      this.#waiters.push({ bytes, enter, resolve, reject }),
-    );
+    return new Promise((resolve, reject) => this.#waiters.push({ bytes, enter, resolve, reject }));
   }
 
   /** Rejects everything that still waits with `reason`. */

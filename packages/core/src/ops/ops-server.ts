@@ -5,6 +5,7 @@ import type { CloseOptions, Component, Health, StartOptions } from "../component
 import { parseOptions } from "../config.ts";
 import { messageOf, MillraceError } from "../errors.ts";
 import { Lifecycle } from "../lifecycle.ts";
+import { defaultLogger, type Logger } from "../logger.ts";
 import { defaultMetrics } from "../metrics.ts";
 import { createOpsRoutes } from "./ops-routes.ts";
 import {
@@ -39,12 +40,16 @@ export interface OpsServer extends Component {
  */
 export function createOpsServer(options: OpsServerOptions): OpsServer {
   const resolved = parseOptions(opsServerOptionsSchema, options, "createOpsServer");
-  const fetch = createOpsRoutes(resolved.components, resolved.metrics ?? defaultMetrics);
+  const logger = resolved.logger ?? defaultLogger();
+  const fetch = createOpsRoutes(resolved.components, resolved.metrics ?? defaultMetrics, logger);
   let address: AddressInfo | undefined;
   const lifecycle = new Lifecycle({
     name: "ops",
     async open(closers) {
-      address = await listen(fetch, resolved, closers);
+      closers.push(() => {
+        address = undefined;
+      });
+      address = await listen(fetch, resolved, logger, closers);
     },
   });
   return {
@@ -66,6 +71,7 @@ export function createOpsServer(options: OpsServerOptions): OpsServer {
 async function listen(
   fetch: (request: Request) => Response | Promise<Response>,
   { host, port }: ResolvedOpsServerOptions,
+  logger: Logger,
   closers: CloserStack,
 ): Promise<AddressInfo> {
   const server = createAdaptorServer({ fetch, overrideGlobalObjects: false });
@@ -74,6 +80,8 @@ async function listen(
       server.once("error", reject);
       server.listen(port, host, () => resolve());
     });
+    server.removeAllListeners("error");
+    server.on("error", (error) => logger.error({ err: error }, "the ops server had an error"));
   } catch (error) {
     throw new MillraceError(
       "OPS_LISTEN_FAILED",

@@ -1,4 +1,4 @@
-import { isUtf8 } from "node:buffer";
+import { constants, isUtf8 } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import { messageOf } from "@millrace/core";
 
@@ -8,6 +8,7 @@ export class PayloadRefused extends Error {
   readonly code:
     | "gzip_invalid"
     | "inflates_too_large"
+    | "too_large"
     | "utf8_invalid"
     | "json_invalid"
     | "not_array";
@@ -29,6 +30,12 @@ export function readText(payload: Uint8Array, maxInflatedBytes: number): string 
     ? inflate(payload, maxInflatedBytes)
     : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   if (!isUtf8(bytes)) throw new PayloadRefused("utf8_invalid", "the payload is not valid UTF-8");
+  if (bytes.byteLength > constants.MAX_STRING_LENGTH) {
+    throw new PayloadRefused(
+      "too_large",
+      `the payload has ${bytes.byteLength} bytes, Node holds strings of ${constants.MAX_STRING_LENGTH}`,
+    );
+  }
   return bytes.toString("utf8");
 }
 

@@ -6,7 +6,7 @@ import { RecordRefused } from "../encode/record-refused.ts";
 import type { Router } from "../encode/router.ts";
 import type { DeadLetter } from "../write/dead-letters.ts";
 import { parseRecords, PayloadRefused, readText } from "./payload-reader.ts";
-import { recordText } from "./record-span.ts";
+import { RecordTexts } from "./record-span.ts";
 
 /** A record that is encoded and on its way to its table. */
 export interface EncodedRecord {
@@ -28,100 +28,115 @@ export interface Segment {
 export interface SegmentLimits {
   /** What a gzip payload may inflate to, in bytes. */
   maxInflatedBytes: number;
-  /** Encoded characters after which a segment ends; a single payload may exceed it. */
+  /** Encoded characters after which a segment ends; a single record may exceed it. */
   segmentLength: number;
 }
+
+/** What an entry of a segment weighs besides its text, in characters. */
+const ENTRY_LENGTH = 200;
 
 /**
  * Decodes and encodes a batch piece by piece, so that memory is bounded by one segment and one
  * payload however far the batch inflates.
  *
- * @param beforePayload called with the id of each payload before its bytes are looked at.
+ * @param beforePayload called with the id of each payload before its bytes are looked at; no segment
+ * then holds records of two payloads.
  */
 export function* readSegments(
   batch: ClaimedBatch,
   router: Router,
   limits: SegmentLimits,
-  beforePayload: (payloadId: number) => void = () => {},
+  beforePayload?: (payloadId: number) => void,
 ): Generator<Segment> {
-  let segment: Segment = { records: [], deadLetters: [] };
-  let length = 0;
+  const open = new OpenSegment();
   for (const payload of batch.payloads) {
     if (batch.convictedIds.includes(payload.id)) {
       const reason = "reading this payload ended the worker thread, probably for want of memory";
-      segment.deadLetters.push(wholePayload(payload, "kills_worker", reason));
-      continue;
+      open.addDeadLetter(wholePayload(payload, "kills_worker", reason));
+    } else {
+      beforePayload?.(payload.id);
+      yield* readPayload(payload, router, limits, open);
     }
-    beforePayload(payload.id);
-    const letters = segment.deadLetters.length;
-    length += readPayload(payload, router, limits.maxInflatedBytes, segment);
-    for (const { content } of segment.deadLetters.slice(letters)) length += content.byteLength;
-    if (length < limits.segmentLength) continue;
-    yield segment;
-    segment = { records: [], deadLetters: [] };
-    length = 0;
+    const isFull = open.length >= limits.segmentLength || beforePayload !== undefined;
+    if (isFull && open.length > 0) yield open.take();
   }
-  if (segment.records.length > 0 || segment.deadLetters.length > 0) yield segment;
+  if (open.length > 0) yield open.take();
 }
 
 /** The dead letter of a record that the server refused after it was encoded. */
 export function refusedByServer(
   { payload, recordIndex, table }: EncodedRecord,
-  maxInflatedBytes: number,
+  content: Uint8Array,
   failure: { code: string; reason: string },
 ): DeadLetter {
-  const text = recordText(readText(payload.payload, maxInflatedBytes), recordIndex) ?? "";
   return {
     ...wholePayload(payload, failure.code, failure.reason),
     recordIndex,
     destination: table.name,
-    content: Buffer.from(text),
+    content,
   };
 }
 
-/** @returns characters encoded. */
-function readPayload(
+/** The segment that is being filled. */
+class OpenSegment {
+  /** Characters that it holds; above 0 when it holds anything. */
+  length = 0;
+  #segment: Segment = { records: [], deadLetters: [] };
+
+  addRecord(record: EncodedRecord): void {
+    this.#segment.records.push(record);
+    this.length += record.line.length + ENTRY_LENGTH;
+  }
+
+  addDeadLetter(letter: DeadLetter): void {
+    this.#segment.deadLetters.push(letter);
+    this.length += letter.content.byteLength + ENTRY_LENGTH;
+  }
+
+  take(): Segment {
+    const segment = this.#segment;
+    this.#segment = { records: [], deadLetters: [] };
+    this.length = 0;
+    return segment;
+  }
+}
+
+/** Adds a payload's records to `open`, and yields that whenever it is full. */
+function* readPayload(
   payload: BufferedPayload,
   router: Router,
-  maxInflatedBytes: number,
-  segment: Segment,
-): number {
+  limits: SegmentLimits,
+  open: OpenSegment,
+): Generator<Segment> {
   let text: string;
   let records: unknown[];
   try {
-    text = readText(payload.payload, maxInflatedBytes);
+    text = readText(payload.payload, limits.maxInflatedBytes);
     records = parseRecords(text);
   } catch (error) {
     if (!(error instanceof PayloadRefused)) throw error;
-    segment.deadLetters.push(wholePayload(payload, error.code, error.message));
-    return 0;
+    open.addDeadLetter(wholePayload(payload, error.code, error.message));
+    return;
   }
   const meta: RecordMeta = { receivedAt: payload.receivedAt, token: payload.token };
-  let length = 0;
-  for (const [recordIndex, record] of records.entries()) {
+  const texts = new RecordTexts(text);
+  for (const [recordIndex, value] of records.entries()) {
+    const record = value as Record<string, unknown>;
     let table: CompiledTable | undefined;
     try {
-      table = router.route(record);
-      const line = table.encode(record as Record<string, unknown>, meta);
-      length += line.length;
-      segment.records.push({
-        table,
-        line,
-        record: record as Record<string, unknown>,
-        meta,
-        payload,
-        recordIndex,
-      });
+      table = router.route(value);
+      const line = table.encode(record, meta);
+      open.addRecord({ table, line, record, meta, payload, recordIndex });
     } catch (error) {
-      segment.deadLetters.push({
+      open.addDeadLetter({
         ...wholePayload(payload, "record_invalid", reasonOf(error)),
         recordIndex,
         destination: table?.name,
-        content: Buffer.from(recordText(text, recordIndex) ?? ""),
+        content: Buffer.from(texts.at(recordIndex) ?? ""),
       });
     }
+    if (open.length >= limits.segmentLength) yield open.take();
   }
-  return length;
 }
 
 function wholePayload(payload: BufferedPayload, code: string, reason: string): DeadLetter {

@@ -4,7 +4,7 @@ import { bigint, type ColumnDefinition, integer, text, timestamptz } from "../sc
 export type Columns = Record<string, ColumnDefinition>;
 
 /** In every record. */
-export const moment: Columns = {
+const moment: Columns = {
   occurred_at: timestamptz("timestamp", { required: true }),
   record_version: integer("v"),
 };

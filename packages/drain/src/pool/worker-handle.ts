@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { Backoff, messageOf } from "@millrace/core";
 import type { WorkerInput, WorkerMessage } from "../messages.ts";
@@ -8,7 +7,7 @@ export interface WorkerHandleOptions {
   heapMib: number;
   silenceMs: number;
   onMessage: (message: WorkerMessage) => void;
-  /** Called when the thread ended although nobody asked it to; another is on its way. */
+  /** Called when the thread ended although nobody asked it to; unless draining, another is on its way. */
   onDeath: (reason: string) => void;
 }
 
@@ -21,6 +20,7 @@ export class WorkerHandle {
   #watchdog: NodeJS.Timeout | undefined;
   #lastHeardAt = 0;
   #isDraining = false;
+  #isCut = false;
   #ended: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerHandleOptions) {
@@ -43,9 +43,16 @@ export class WorkerHandle {
   /** Lets the thread land what is pending; when `signal` fires it is ended as it stands. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#isDraining = true;
-    clearTimeout(this.#respawn);
+    if (this.#respawn !== undefined) {
+      clearTimeout(this.#respawn);
+      // The one that died may have left a batch behind.
+      if (!signal.aborted) this.#spawn();
+    }
     this.#thread?.postMessage({ type: "drain" });
-    const cut = () => void this.#thread?.terminate();
+    const cut = () => {
+      this.#isCut = true;
+      void this.#thread?.terminate();
+    };
     signal.addEventListener("abort", cut, { once: true });
     if (signal.aborted) cut();
     await this.#ended;
@@ -60,6 +67,7 @@ export class WorkerHandle {
 
   #spawn(): void {
     const { input, heapMib } = this.#options;
+    this.#respawn = undefined;
     const thread = new Worker(new URL(import.meta.resolve("@millrace/drain/worker")), {
       workerData: input,
       name: `millrace-drain-${input.worker}`,
@@ -76,14 +84,21 @@ export class WorkerHandle {
     thread.on("error", (error) => {
       reason = messageOf(error);
     });
-    this.#ended = once(thread, "exit").then(() => this.#onExit(reason));
+    // Not events.once(): that gives up at "error", which comes before "exit".
+    this.#ended = new Promise((resolve) => {
+      thread.once("exit", (code) => {
+        this.#onExit(code, reason);
+        resolve();
+      });
+    });
   }
 
-  #onExit(reason: string): void {
+  #onExit(code: number, reason: string): void {
     const wasHung = performance.now() - this.#lastHeardAt >= this.#options.silenceMs;
     this.#thread = undefined;
-    if (this.#isDraining) return;
+    if (this.#isCut || (this.#isDraining && code === 0)) return;
     this.#options.onDeath(wasHung ? `silent for ${this.#options.silenceMs} ms` : reason);
+    if (this.#isDraining) return;
     this.#respawn = setTimeout(() => this.#spawn(), this.#backoff.nextDelayMs());
   }
 }

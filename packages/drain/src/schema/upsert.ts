@@ -71,7 +71,7 @@ const KEY_TYPES: ReadonlySet<ColumnType> = new Set([
 ]);
 
 /** Columns that every upsert table has besides its own; `unknown_fields` only when asked for. */
-export const OWN_UPSERT_COLUMNS: readonly string[] = [
+const OWN_UPSERT_COLUMNS: readonly string[] = [
   "token",
   "first_seen_at",
   "last_seen_at",

@@ -1,6 +1,7 @@
 import { messageOf } from "@millrace/core";
 import type { ClaimedBatch } from "@millrace/core/buffer";
 import type { Client } from "pg";
+import { PayloadTexts } from "../batch/payload-texts.ts";
 import {
   type EncodedRecord,
   readSegments,
@@ -31,6 +32,21 @@ export interface BatchWriterOptions {
   router: Router;
   upserts: CompiledUpserts;
   limits: SegmentLimits;
+  /** How long the server may take for one statement, in milliseconds. */
+  statementTimeoutMs: number;
+}
+
+/** How one try of a batch goes about it. */
+export interface WriteMode {
+  /**
+   * False: a row that the server refuses fails the batch. True: it becomes a dead letter and the
+   * rest lands, at the price of savepoints.
+   */
+  isolating: boolean;
+  /** Called with the id of each payload before it is read; each is then landed by itself. */
+  beforePayload?: ((payloadId: number) => void) | undefined;
+  /** Called whenever the server has taken, or refused, a piece of the batch. */
+  onProgress: () => void;
 }
 
 /**
@@ -47,30 +63,29 @@ export class BatchWriter {
     this.#options = options;
   }
 
-  /**
-   * @param isolating false: a row that the server refuses fails the batch. True: it becomes a dead
-   * letter and the rest lands, at the price of savepoints.
-   * @param beforePayload called with the id of each payload before it is read.
-   */
-  async write(
-    client: Client,
-    batch: ClaimedBatch,
-    isolating: boolean,
-    beforePayload?: (payloadId: number) => void,
-  ): Promise<LandedBatch> {
-    const { bufferId, router, upserts, limits } = this.#options;
+  async write(client: Client, batch: ClaimedBatch, mode: WriteMode): Promise<LandedBatch> {
+    const { router, upserts, limits } = this.#options;
     const landed = nothingLanded();
-    if (!(await beginBatch(client, bufferId, batch))) return { ...landed, wasLanded: true };
+    if (!(await beginBatch(client, this.#options, batch))) return { ...landed, wasLanded: true };
+    // A deferred constraint would speak at COMMIT, when it is too late to tell whom it means.
+    if (mode.isolating) await client.query("SET CONSTRAINTS ALL IMMEDIATE");
     const groups = upserts.createGroups();
-    for (const segment of readSegments(batch, router, limits, beforePayload)) {
-      if (isolating) {
-        segment.deadLetters.push(...(await this.#landIsolating(client, segment.records, landed)));
+    const isolation = {
+      client,
+      landed,
+      onProgress: mode.onProgress,
+      texts: new PayloadTexts(limits.maxInflatedBytes),
+    };
+    for (const segment of readSegments(batch, router, limits, mode.beforePayload)) {
+      if (mode.isolating) {
+        segment.deadLetters.push(...(await this.#landIsolating(isolation, segment.records)));
       } else {
         await this.#land(client, segment.records, groups);
         countRecords(landed, segment.records);
       }
       await copyDeadLetters(client, batch.batchId, segment.deadLetters);
       countDeadLetters(landed, segment.deadLetters);
+      mode.onProgress();
     }
     await runUpserts(client, upserts, groups);
     await commitBatch(client);
@@ -92,32 +107,32 @@ export class BatchWriter {
 
   /** Lands records under a savepoint; @returns those that the server would not take. */
   async #landIsolating(
-    client: Client,
+    isolation: Isolation,
     records: readonly EncodedRecord[],
-    landed: LandedBatch,
   ): Promise<DeadLetter[]> {
     const letters: DeadLetter[] = [];
     let rest = records;
     for (let hints = 0; rest.length > 0; hints++) {
-      const refusal = await this.#tryLand(client, rest);
+      const refusal = await this.#tryLand(isolation.client, rest);
+      isolation.onProgress();
       if (refusal === undefined) {
-        countRecords(landed, rest);
+        countRecords(isolation.landed, rest);
         break;
       }
-      const culprit = rest.length === 1 ? rest[0] : refusal.culprit;
-      if (culprit !== undefined && (rest.length === 1 || hints < MAX_LINE_HINTS)) {
-        letters.push(
-          refusedByServer(culprit, this.#options.limits.maxInflatedBytes, {
-            code: `sqlstate_${sqlStateOf(refusal.error) ?? "unknown"}`,
-            reason: messageOf(refusal.error),
-          }),
-        );
+      const { culprit } = refusal;
+      if (rest.length === 1) {
+        letters.push(...rest.map((record) => toDeadLetter(isolation, record, refusal.error)));
+        break;
+      }
+      if (culprit !== undefined && hints < MAX_LINE_HINTS) {
+        // By itself, to be sure: the line may be wrong, and a good record must not pay for it.
+        letters.push(...(await this.#landIsolating(isolation, [culprit])));
         rest = rest.filter((record) => record !== culprit);
         continue;
       }
       const middle = rest.length >> 1;
-      letters.push(...(await this.#landIsolating(client, rest.slice(0, middle), landed)));
-      letters.push(...(await this.#landIsolating(client, rest.slice(middle), landed)));
+      letters.push(...(await this.#landIsolating(isolation, rest.slice(0, middle))));
+      letters.push(...(await this.#landIsolating(isolation, rest.slice(middle))));
       break;
     }
     return letters;
@@ -149,6 +164,21 @@ export class BatchWriter {
   }
 }
 
+/** What the pieces of one isolating try share. */
+interface Isolation {
+  client: Client;
+  landed: LandedBatch;
+  onProgress: () => void;
+  texts: PayloadTexts;
+}
+
+function toDeadLetter({ texts }: Isolation, record: EncodedRecord, error: unknown): DeadLetter {
+  return refusedByServer(record, texts.recordBytes(record.payload, record.recordIndex), {
+    code: `sqlstate_${sqlStateOf(error) ?? "unknown"}`,
+    reason: messageOf(error),
+  });
+}
+
 /** A COPY that failed, with its records in the order of its lines. */
 class CopyRefused extends Error {
   readonly records: readonly EncodedRecord[];
@@ -164,7 +194,7 @@ async function copyRecords(client: Client, records: readonly EncodedRecord[]): P
   for (const [table, rows] of Map.groupBy(records, (record) => record.table)) {
     if (table.copySql === undefined) continue;
     try {
-      await copyIn(client, table.copySql, rows.map(({ line }) => line).join(""));
+      await copyIn(client, table.copySql, Buffer.from(rows.map(({ line }) => line).join("")));
     } catch (error) {
       throw new CopyRefused(rows, error);
     }

@@ -9,7 +9,7 @@ const NOWHERE = { stream: { write: () => true, once: () => {} }, sendCopyFail: (
  *
  * @param data lines in COPY's text format.
  */
-export function copyIn(client: Client, sql: string, data: string): Promise<void> {
+export function copyIn(client: Client, sql: string, data: Buffer | string): Promise<void> {
   return new Promise((resolve, reject) => {
     const stream = client.query(copyFrom(sql));
     stream.once("finish", resolve);
@@ -19,6 +19,6 @@ export function copyIn(client: Client, sql: string, data: string): Promise<void>
       queueMicrotask(() => Object.assign(stream, { connection: NOWHERE }));
       reject(error);
     });
-    stream.end(Buffer.from(data, "utf8"));
+    stream.end(typeof data === "string" ? Buffer.from(data, "utf8") : data);
   });
 }

@@ -4,6 +4,7 @@ import { copyIn } from "./copy.ts";
 
 /** Longest reason that is kept, in characters. */
 const MAX_REASON_LENGTH = 2_000;
+const HEX_PIECE_BYTES = 16 * 1024 * 1024;
 
 /** A payload or record that could not land, with its exact bytes. */
 export interface DeadLetter {
@@ -31,16 +32,17 @@ export async function copyDeadLetters(
   letters: readonly DeadLetter[],
 ): Promise<void> {
   if (letters.length === 0) return;
-  await copyIn(client, COPY_SQL, letters.map((letter) => toLine(batchId, letter)).join(""));
+  const lines = letters.flatMap((letter) => [
+    Buffer.from(toFields(batchId, letter)),
+    ...toHex(letter.content),
+    Buffer.from("\n"),
+  ]);
+  await copyIn(client, COPY_SQL, Buffer.concat(lines));
 }
 
-function toLine(batchId: string, letter: DeadLetter): string {
-  const content = Buffer.from(
-    letter.content.buffer,
-    letter.content.byteOffset,
-    letter.content.byteLength,
-  );
-  return `${[
+/** All of a line that comes before the hexadecimal digits of its content. */
+function toFields(batchId: string, letter: DeadLetter): string {
+  return [
     batchId,
     letter.payloadId,
     letter.recordIndex ?? "\\N",
@@ -49,8 +51,19 @@ function toLine(batchId: string, letter: DeadLetter): string {
     escapeText(letter.reason.slice(0, MAX_REASON_LENGTH)),
     escapeText(letter.token),
     new Date(letter.receivedAt).toISOString(),
-    `\\\\x${content.toString("hex")}`,
-  ].join("\t")}\n`;
+    String.raw`\\x`,
+  ].join("\t");
+}
+
+/** In pieces: the digits of a large payload are more than a string can hold. */
+function toHex(content: Uint8Array): Buffer[] {
+  const pieces: Buffer[] = [];
+  for (let start = 0; start < content.byteLength; start += HEX_PIECE_BYTES) {
+    const piece = content.subarray(start, start + HEX_PIECE_BYTES);
+    const digits = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength).toString("hex");
+    pieces.push(Buffer.from(digits, "latin1"));
+  }
+  return pieces;
 }
 
 /** COPY's escapes, and U+FFFD for what PostgreSQL's text cannot hold: reasons may quote bad input. */

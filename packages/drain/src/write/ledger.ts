@@ -11,11 +11,14 @@ const LEDGER_RETENTION = "24 hours";
  * The entry comes first, not last: an earlier try of the same batch whose outcome nobody knows is
  * then found by the unique key, also when its transaction is still open and about to commit.
  *
+ * Locks and statements are bounded on the server too, and it looks whether its client is there: a
+ * transaction that was cut off must not hold the entry, and so its batch, for ever.
+ *
  * @returns false when the batch has landed already; the transaction is then over.
  */
 export async function beginBatch(
   client: Client,
-  bufferId: string,
+  { bufferId, statementTimeoutMs }: { bufferId: string; statementTimeoutMs: number },
   { batchId, payloads }: ClaimedBatch,
 ): Promise<boolean> {
   const first = payloads[0]?.id ?? 0;
@@ -23,9 +26,12 @@ export async function beginBatch(
   // One round trip; nothing here is a caller's text. SET LOCAL only, so that a pooled connection
   // is handed on as it was.
   const results = (await client.query(
-    `BEGIN;
+    `BEGIN ISOLATION LEVEL READ COMMITTED;
      SET LOCAL synchronous_commit = on;
      SET LOCAL lock_timeout = '10s';
+     SET LOCAL statement_timeout = ${statementTimeoutMs};
+     SET LOCAL tcp_keepalives_idle = 10;
+     SET LOCAL tcp_keepalives_interval = 5;
      SET LOCAL idle_in_transaction_session_timeout = '60s';
      INSERT INTO ${LEDGER_TABLE}(batch_id, buffer_id, first_payload_id, last_payload_id, payloads)
      VALUES ('${batchId}', '${bufferId}', ${first}, ${last}, ${payloads.length})

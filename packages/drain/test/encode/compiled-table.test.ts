@@ -24,7 +24,24 @@ const cleanString = fc
 const awkwardString = fc.oneof(
   cleanString,
   fc
-    .array(fc.constantFrom("\\", "\n", "\r", "\t", "\\N", "\\.", "\\\\", '"', "{", "}", ",", "NULL", "é", "🎉"))
+    .array(
+      fc.constantFrom(
+        "\\",
+        "\n",
+        "\r",
+        "\t",
+        "\\N",
+        "\\.",
+        "\\\\",
+        '"',
+        "{",
+        "}",
+        ",",
+        "NULL",
+        "é",
+        "🎉",
+      ),
+    )
     .map((parts) => parts.join("")),
 );
 
@@ -77,7 +94,17 @@ describe("a line", () => {
   });
 
   test("a missing field and null are NULL, for every type", () => {
-    for (const build of [text, integer, bigint, boolean, double, timestamptz, jsonb, textArray, uuid]) {
+    for (const build of [
+      text,
+      integer,
+      bigint,
+      boolean,
+      double,
+      timestamptz,
+      jsonb,
+      textArray,
+      uuid,
+    ]) {
       expect(encodeValue(build("the_field"), null)).toBeNull();
       expect(decodeCopyLine(compile(build("the_field")).encode({ t: "x" }, meta))[0]).toBeNull();
     }
@@ -142,16 +169,19 @@ describe("numbers", () => {
     );
   });
 
-  test.each([2 ** 31, -(2 ** 31) - 1, 1.5, "5", true, NaN, Infinity, [], {}])(
+  test.each([[2 ** 31], [-(2 ** 31) - 1], [1.5], ["5"], [true], [NaN], [Infinity], [[]], [{}]])(
     "integer refuses %o",
     (value) => {
       expect(refusal(integer("the_field"), value)).toMatch(/^expected an integer/);
     },
   );
 
-  test.each([0.1, "5", false, NaN, -Infinity, [], {}])("bigint refuses %o", (value) => {
-    expect(refusal(bigint("the_field"), value)).toMatch(/^expected an integer/);
-  });
+  test.each([[0.1], ["5"], [false], [NaN], [-Infinity], [[]], [{}]])(
+    "bigint refuses %o",
+    (value) => {
+      expect(refusal(bigint("the_field"), value)).toMatch(/^expected an integer/);
+    },
+  );
 
   test("bigint refuses a whole number that reading JSON may have rounded", () => {
     const value: unknown = JSON.parse("9007199254740993");
@@ -160,7 +190,7 @@ describe("numbers", () => {
     );
   });
 
-  test.each(["1", true, NaN, Infinity, []])("double refuses %o", (value) => {
+  test.each([["1"], [true], [NaN], [Infinity], [[]]])("double refuses %o", (value) => {
     expect(refusal(double("the_field"), value)).toMatch(/^expected a finite number/);
   });
 });
@@ -186,7 +216,14 @@ describe("the other types", () => {
   test("uuid takes only the 36-character form", () => {
     const value = "5A1E405D-e6de-4a2e-be11-0168062e8ce5";
     expect(encodeValue(uuid("the_field"), value)).toBe(value.toLowerCase());
-    for (const wrong of ["", value.slice(1), `${value}\n`, `{${value}}`, value.replaceAll("-", ""), 5]) {
+    for (const wrong of [
+      "",
+      value.slice(1),
+      `${value}\n`,
+      `{${value}}`,
+      value.replaceAll("-", ""),
+      5,
+    ]) {
       expect(refusal(uuid("the_field"), wrong)).toMatch(/^expected a UUID/);
     }
   });
@@ -247,7 +284,9 @@ describe("unknown fields", () => {
     const table = compile(text("the_field"));
     const encode = (json: string) =>
       table.encode(JSON.parse(`{"t":"x","extra":${json}}`) as Record<string, unknown>, meta);
-    expect(() => encode('{"a":["\\u0000"]}')).toThrow(/^unknown_fields: holds U\+0000.*extra\.a\.0/);
+    expect(() => encode('{"a":["\\u0000"]}')).toThrow(
+      /^unknown_fields: holds U\+0000.*extra\.a\.0/,
+    );
     expect(() => encode('"\\ud800"')).toThrow(/^unknown_fields: holds half/);
     expect(() => encode("1e999")).toThrow(/^unknown_fields: holds a number that is out of range/);
     expect(() => encode("12345678901234567890")).toThrow(/^unknown_fields: holds .* not exact/);
@@ -274,7 +313,9 @@ describe("a refusal", () => {
 
   test("of the token names it", () => {
     const table = compile(text("the_field"));
-    expect(() => table.encode({}, { receivedAt: 0, token: "a\0" })).toThrow(/^token: holds U\+0000/);
+    expect(() => table.encode({}, { receivedAt: 0, token: "a\0" })).toThrow(
+      /^token: holds U\+0000/,
+    );
     expect(() => table.encode({}, { receivedAt: NaN, token: "a" })).toThrow(/^received_at: NaN/);
   });
 });

@@ -37,6 +37,7 @@ export function decodeArray(text: string): Array<string | null> {
     let element = "";
     if (text[at] === '"') {
       for (at++; text[at] !== '"'; at++) {
+        if (at >= text.length) throw new Error(`a quote is not closed: ${text}`);
         if (text[at] === "\\") at++;
         element += text[at] ?? "";
       }

@@ -1,7 +1,7 @@
 import type { RefusalReason } from "../refusal.ts";
 
 /** Bytes that LENGTH counts besides the payload: `v1:`, the token hash and a colon. */
-export const HEADER_BYTES_IN_LENGTH = 11;
+const HEADER_BYTES_IN_LENGTH = 11;
 /** A token is identified by this many characters of its hash. */
 export const TOKEN_HASH_BYTES = 7;
 

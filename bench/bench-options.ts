@@ -1,0 +1,69 @@
+import { parseArgs } from "node:util";
+
+export const USAGE = `Measures Millrace against limits measured in the same run. See bench/README.md.
+
+  npm run bench -- ingest|drain|e2e [options]
+
+  ingest  TCP to buffer, against a server that stores nothing and against SQLite alone
+  drain   buffer to PostgreSQL, against a plain COPY of the same rows
+  e2e     TCP to PostgreSQL at full speed; fails when a row is lost or doubled
+
+  --runs N         how often each thing is measured, in turns (3)
+  --seconds N      ingest, e2e: how long each run sends (5; e2e 10)
+  --connections N  ingest, e2e: connections at a time (8 kept ones; ingest also 32 of one payload each)
+  --payloads N     drain: payloads in the buffer, one record each (100000)
+  --json           one JSON document instead of a table
+  --help           this text`;
+
+const BENCHMARKS = ["ingest", "drain", "e2e"] as const;
+
+type BenchmarkName = (typeof BENCHMARKS)[number];
+
+export interface BenchOptions {
+  benchmark: BenchmarkName;
+  runs: number;
+  /** Undefined: the benchmark's own default. */
+  seconds: number | undefined;
+  connections: number | undefined;
+  payloads: number;
+  isJson: boolean;
+}
+
+/** @throws {@link Error} with a line for the user. */
+export function readOptions(): BenchOptions | "help" {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      runs: { type: "string", default: "3" },
+      seconds: { type: "string" },
+      connections: { type: "string" },
+      payloads: { type: "string", default: "100000" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return "help";
+  const [name, ...others] = positionals;
+  const benchmark = BENCHMARKS.find((known) => known === name);
+  if (benchmark === undefined || others.length > 0) {
+    throw new Error(`name one of ${BENCHMARKS.join(", ")}, not "${positionals.join(" ")}"`);
+  }
+  return {
+    benchmark,
+    runs: wholeNumber("--runs", values.runs, 1_000),
+    seconds:
+      values.seconds === undefined ? undefined : wholeNumber("--seconds", values.seconds, 600),
+    connections:
+      values.connections === undefined
+        ? undefined
+        : wholeNumber("--connections", values.connections, 4_000),
+    payloads: wholeNumber("--payloads", values.payloads, 10_000_000),
+    isJson: values.json,
+  };
+}
+
+function wholeNumber(option: string, text: string, max: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= max) return value;
+  throw new Error(`${option} takes a whole number from 1 to ${max}, not "${text}"`);
+}

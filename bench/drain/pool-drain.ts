@@ -1,0 +1,69 @@
+/**
+ * A drain pool that lands a full buffer, in a process of its own.
+ *
+ * @module
+ */
+import { createBuffer } from "@millrace/core/buffer";
+import { createDrainPool, postgres } from "@millrace/drain";
+import { nightwatch } from "@millrace/drain/nightwatch";
+import { answerCalls } from "../process/answer-calls.ts";
+import { countLandings } from "../process/landing-count.ts";
+import { startUsage, type Usage } from "../process/process-usage.ts";
+import { UNLIMITED_BUFFER } from "../process/unlimited-buffer.ts";
+import { warningsOnly } from "../process/warnings-only.ts";
+import { closeStartGate } from "./start-gate.ts";
+
+export interface PoolDrainInput {
+  bufferPath: string;
+  databaseUrl: string;
+  postmasterPid: number;
+  workers: number;
+  /** How many the buffer holds. */
+  payloads: number;
+}
+
+/** How long something landed rows, and what it cost. */
+export interface Landing {
+  seconds: number;
+  usage: Usage;
+}
+
+const TIMEOUT_MS = 600_000;
+
+const calls = {
+  async land(input: PoolDrainInput): Promise<Landing> {
+    const gate = await closeStartGate(input.databaseUrl);
+    const buffer = createBuffer({
+      path: input.bufferPath,
+      ...UNLIMITED_BUFFER,
+      logger: warningsOnly,
+    });
+    const pool = createDrainPool({
+      buffer,
+      destination: postgres({ connectionString: input.databaseUrl }),
+      schema: nightwatch(),
+      workers: input.workers,
+      logger: warningsOnly,
+    });
+    const landings = countLandings(pool);
+    await buffer.start();
+    const started = pool.start();
+    await gate.waiting(input.workers);
+
+    const endUsage = startUsage(input.postmasterPid);
+    const startedAt = performance.timeOrigin + performance.now();
+    await gate.open();
+    await landings.reaches(input.payloads, TIMEOUT_MS);
+    const usage = endUsage();
+    const seconds = (landings.lastLandedAt - startedAt) / 1_000;
+
+    await started;
+    await pool.close();
+    await buffer.close();
+    return { seconds, usage };
+  },
+};
+
+export type PoolDrainCalls = typeof calls;
+
+answerCalls(calls);

@@ -1,0 +1,255 @@
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  closeSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import Sqlite from "better-sqlite3";
+import { expect, onTestFinished, test } from "vitest";
+import { createBuffer } from "@millrace/core/buffer";
+import { createMemoryLogger, waitFor } from "@millrace/core/testing";
+import { spawnFixture } from "../fixtures/spawn-fixture.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
+import {
+  appendNumbers,
+  numbers,
+  openSession,
+  startBuffer,
+  texts,
+  WIDE,
+} from "../fixtures/test-buffer.ts";
+
+/** A file system of a few megabytes, unmounted when the test ends. */
+function smallDisk(): { folder: string; remount: (options: string) => void } {
+  const folder = join(temporaryFolder(), "disk");
+  mkdirSync(folder);
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]);
+  onTestFinished(() => void execFileSync("umount", ["--lazy", folder]));
+  return {
+    folder,
+    remount: (options) => void execFileSync("mount", ["-o", `remount,${options}`, folder]),
+  };
+}
+
+test("a second buffer of the same process is refused, and the first goes on", async () => {
+  const first = await startBuffer();
+  const second = createBuffer({ path: first.options.path, logger: createMemoryLogger() });
+  await expect(second.start()).rejects.toMatchObject({
+    code: "BUFFER_LOCKED",
+    message: expect.stringContaining(first.options.path),
+  });
+  await first.append(Buffer.from("a"));
+  await first.close();
+  const third = await startBuffer({ path: first.options.path });
+  expect(third.status().pendingRows).toBe(1);
+});
+
+test("a second process is refused until the first is killed, which leaves no lock", async () => {
+  const path = join(temporaryFolder(), "buffer.db");
+  const holder = spawnFixture("holds-buffer", path, "3");
+  await waitFor(() => holder.lines.includes("ready"));
+  await expect(startBuffer({ path })).rejects.toMatchObject({ code: "BUFFER_LOCKED" });
+  holder.child.kill("SIGKILL");
+  await holder.ended;
+  const buffer = await startBuffer({ path });
+  expect(buffer.status().pendingRows).toBe(3);
+});
+
+test("a start that fails lets go of the lock and leaves no thread or timer", async () => {
+  const path = join(temporaryFolder(), "buffer.db");
+  mkdirSync(path);
+  await expect(startBuffer({ path })).rejects.toMatchObject({ code: "BUFFER_NOT_WRITABLE" });
+  rmSync(path, { recursive: true });
+  const buffer = await startBuffer({ path });
+  await buffer.append(Buffer.from("a"));
+});
+
+test("the database of another program is refused and not changed in any way", async () => {
+  const path = join(temporaryFolder(), "other.db");
+  const other = new Sqlite(path);
+  other.exec("CREATE TABLE theirs(a); INSERT INTO theirs VALUES (1)");
+  other.close();
+  const before = readFileSync(path);
+  await expect(startBuffer({ path })).rejects.toMatchObject({
+    code: "BUFFER_SCHEMA_UNKNOWN",
+    message: expect.stringContaining("not a Millrace buffer"),
+  });
+  expect(readFileSync(path)).toEqual(before);
+  expect(readdirSync(dirname(path)).toSorted()).toEqual(["other.db", "other.db.lock"]);
+});
+
+test("a buffer of a newer version is refused", async () => {
+  const buffer = await startBuffer();
+  await buffer.close();
+  const database = new Sqlite(buffer.options.path);
+  database.pragma("user_version = 99");
+  database.close();
+  await expect(startBuffer({ path: buffer.options.path })).rejects.toMatchObject({
+    code: "BUFFER_SCHEMA_UNKNOWN",
+    message: expect.stringContaining("buffer schema 99"),
+  });
+});
+
+test("a missing folder is created; a path below a file is refused", async () => {
+  const folder = temporaryFolder();
+  const buffer = await startBuffer({ path: join(folder, "a", "b", "buffer.db") });
+  await buffer.append(Buffer.from("a"));
+  writeFileSync(join(folder, "file"), "");
+  await expect(startBuffer({ path: join(folder, "file", "buffer.db") })).rejects.toMatchObject({
+    code: "BUFFER_NOT_WRITABLE",
+  });
+});
+
+test("an empty file becomes a buffer that can give space back", async () => {
+  const path = join(temporaryFolder(), "buffer.db");
+  writeFileSync(path, "");
+  const buffer = await startBuffer({ path });
+  await buffer.append(Buffer.from("a"));
+  const database = new Sqlite(path, { readonly: true });
+  onTestFinished(() => void database.close());
+  expect(database.pragma("auto_vacuum", { simple: true })).toBe(2);
+  expect(database.pragma("journal_mode", { simple: true })).toBe("wal");
+});
+
+test("a claim session creates no file where there is no buffer", () => {
+  const path = join(temporaryFolder(), "missing.db");
+  expect(() => openSession(path, "owner")).toThrow();
+  expect(existsSync(path)).toBe(false);
+});
+
+test.each<[string, (path: string) => void]>([
+  ["is not a database", (path) => writeFileSync(path, randomBytes(50_000))],
+  ["lost its header", (path) => overwrite(path, 0, 100)],
+  ["lost its first page but for the header", (path) => overwrite(path, 100, 16_000)],
+  ["lost every page but the first", (path) => overwrite(path, 16_384, 300_000)],
+])("a file that %s is set aside, and a new one takes payloads", async (_, damage) => {
+  const path = join(temporaryFolder(), "buffer.db");
+  const before = await startBuffer({ path });
+  await appendNumbers(before, 0, 100);
+  await before.close();
+  damage(path);
+  const damaged = readFileSync(path);
+
+  const buffer = await startBuffer({ path });
+  await buffer.append(Buffer.from("new"));
+  expect(buffer.status().rows).toBe(1);
+  expect(buffer.logger.lines).toMatchObject([{ level: "error", fields: { path } }]);
+  const asideName = readdirSync(dirname(path)).find((name) => /\.corrupt-\d+$/.test(name));
+  expect(readFileSync(join(dirname(path), asideName ?? ""))).toEqual(damaged);
+});
+
+function overwrite(path: string, from: number, bytes: number): void {
+  const file = openSync(path, "r+");
+  writeSync(
+    file,
+    Buffer.alloc(Math.min(bytes, statSync(path).size - from), 0xa5),
+    0,
+    undefined,
+    from,
+  );
+  closeSync(file);
+}
+
+test("a read-only disk is refused at start", async () => {
+  const { folder, remount } = smallDisk();
+  const path = join(folder, "buffer.db");
+  const before = await startBuffer({ path });
+  await before.append(Buffer.from("a"));
+  await before.close();
+  remount("ro");
+  await expect(startBuffer({ path })).rejects.toMatchObject({
+    code: "BUFFER_NOT_WRITABLE",
+    message: expect.stringContaining(path),
+  });
+  await expect(startBuffer({ path: join(folder, "new", "buffer.db") })).rejects.toMatchObject({
+    code: "BUFFER_NOT_WRITABLE",
+  });
+  remount("rw");
+  const after = await startBuffer({ path });
+  expect(after.status().pendingRows).toBe(1);
+});
+
+test("a full disk is refused at start", async () => {
+  const { folder } = smallDisk();
+  fill(join(folder, "ballast"));
+  await expect(startBuffer({ path: join(folder, "buffer.db") })).rejects.toMatchObject({
+    code: "BUFFER_NOT_WRITABLE",
+    message: expect.stringMatching(/free space/),
+  });
+});
+
+test("a disk that fills up refuses payloads, loses none, and recovers by itself", async () => {
+  const { folder } = smallDisk();
+  const buffer = await startBuffer({ path: join(folder, "buffer.db"), groupMaxRows: 5 });
+  const acknowledged: string[] = [];
+  const failures: unknown[] = [];
+  let next = 0;
+  const appendNext = async () => {
+    const text = `${next++}:`.padEnd(10_000, "x");
+    try {
+      await buffer.append(Buffer.from(text));
+      acknowledged.push(text);
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  await appendNext();
+  fill(join(folder, "ballast"), 1024 * 1024);
+  while (failures.length < 20) {
+    await Promise.all(Array.from({ length: 20 }, appendNext));
+  }
+  expect(failures[0]).toMatchObject({ code: "BUFFER_WRITE_FAILED", retryable: true });
+  expect(buffer.state).toBe("running");
+  expect(buffer.health()).toMatchObject({ healthy: false, reason: expect.stringMatching(/full/) });
+  expect(buffer.status().failedRows).toBe(failures.length);
+  expect(buffer.logger.lines.filter(({ level }) => level === "warn")).toHaveLength(1);
+
+  rmSync(join(folder, "ballast"));
+  // Nobody appends: behind a load balancer an unhealthy agent gets nothing to append.
+  await waitFor(() => buffer.health().healthy);
+  await appendNext();
+  expect(acknowledged.at(-1)).toMatch(new RegExp(`^${next - 1}:`));
+  const session = openSession(buffer.options.path, buffer.registerOwner().owner);
+  expect(texts(session.claim(WIDE))).toEqual(acknowledged);
+  expect(buffer.status().rows).toBe(acknowledged.length);
+});
+
+/** Fills the disk that `path` is on, but for `spareBytes`. */
+function fill(path: string, spareBytes = 0): void {
+  const file = openSync(path, "w");
+  const chunk = Buffer.alloc(64 * 1024);
+  let written = 0;
+  try {
+    for (; written < 2 * 1024 * 1024 - spareBytes - 64 * 1024; written += chunk.length) {
+      writeSync(file, chunk);
+    }
+    if (spareBytes === 0) for (;;) writeSync(file, Buffer.alloc(4096));
+  } catch {
+    // Full, as it should be.
+  } finally {
+    closeSync(file);
+  }
+}
+
+test("closing twice, and everything is let go: the file can be opened by someone else", async () => {
+  const buffer = await startBuffer();
+  await appendNumbers(buffer, 0, 3);
+  await Promise.all([buffer.close(), buffer.close()]);
+  // A clean close leaves everything in the one file.
+  expect(readdirSync(dirname(buffer.options.path)).toSorted()).toEqual([
+    "buffer.db",
+    "buffer.db.lock",
+  ]);
+  const again = await startBuffer({ path: buffer.options.path });
+  const session = openSession(again.options.path, again.registerOwner().owner);
+  expect(texts(session.claim(WIDE))).toEqual(numbers(0, 3));
+});

@@ -1,0 +1,42 @@
+import { statSync } from "node:fs";
+import { expect, test } from "vitest";
+import { waitFor } from "@millrace/core/testing";
+import { openSession, startBuffer } from "../fixtures/test-buffer.ts";
+
+const MIB = 1024 * 1024;
+
+test("under constant load with a concurrent drain the WAL stays bounded; afterwards the file shrinks", async () => {
+  const buffer = await startBuffer({ maxBytes: 1024 * MIB });
+  const { path } = buffer.options;
+  const session = openSession(path, buffer.registerOwner().owner);
+  const payload = Buffer.alloc(8_000, "x");
+  let largestWal = 0;
+  let appended = 0;
+  const append = async () => {
+    await buffer.append(payload);
+    appended += payload.byteLength;
+  };
+  const drain = (rows: number) => {
+    const batch = session.claim({ maxRows: rows, maxBytes: 1e9 });
+    if (batch !== undefined) session.settle(batch.batchId);
+    return batch !== undefined;
+  };
+  // More than twelve times the bound; a third of it stays behind, for the file to grow.
+  for (let round = 0; appended < 400 * MIB; round++) {
+    await Promise.all(Array.from({ length: 250 }, append));
+    drain(160);
+    largestWal = Math.max(largestWal, statSync(`${path}-wal`).size);
+  }
+  expect(largestWal).toBeLessThan(160 * MIB);
+  await waitFor(() => statSync(`${path}-wal`).size <= 32 * MIB, { description: "a small WAL" });
+
+  const largest = statSync(path).size;
+  expect(largest).toBeGreaterThan(64 * MIB);
+  while (drain(2_000));
+  expect(buffer.status().rows).toBe(0);
+  // Down to the room that is kept for the next burst.
+  await waitFor(() => statSync(path).size < 40 * MIB, {
+    timeoutMs: 25_000,
+    description: `${largest} bytes given back`,
+  });
+});

@@ -36,6 +36,10 @@ export class AgentProcess {
     return { host: "127.0.0.1", port: this.port };
   }
 
+  get bufferPath(): string {
+    return this.#settings.bufferPath;
+  }
+
   get pid(): number {
     const pid = this.#child?.pid;
     if (pid === undefined) throw new Error("the agent does not run");

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Backoff } from "@millrace/core";
+import { Backoff } from "../src/backoff.ts";
 
 test("waits double from the base up to the cap", () => {
   const backoff = new Backoff({ baseMs: 100, capMs: 1_000, random: () => 1 });

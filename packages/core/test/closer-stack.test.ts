@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CloserStack } from "@millrace/core";
+import { CloserStack } from "../src/closer-stack.ts";
 
 test("what was opened last is closed first, once", async () => {
   const closed: string[] = [];

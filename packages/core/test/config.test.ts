@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { MillraceError, parseOptions } from "@millrace/core";
+import { MillraceError } from "../src/errors.ts";
+import { parseOptions } from "../src/config.ts";
 
 const schema = z
   .strictObject({

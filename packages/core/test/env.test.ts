@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { loadConfig, MillraceError } from "@millrace/core";
+import { loadConfig } from "../src/env.ts";
+import { MillraceError } from "../src/errors.ts";
 
 const schema = z.object({
   host: z.string().default("127.0.0.1"),

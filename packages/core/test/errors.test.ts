@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { messageOf, MillraceError } from "@millrace/core";
+import { messageOf, MillraceError } from "../src/errors.ts";
 
 test("an error carries its code, details, cause and whether a retry can help", () => {
   const cause = new Error("disk full");

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { TypedEmitter } from "@millrace/core";
-import { waitFor } from "@millrace/core/testing";
+import { TypedEmitter } from "../src/events.ts";
+import { waitFor } from "../src/testing.ts";
 
 type Events = { tick: { count: number } };
 
@@ -38,14 +38,12 @@ test("one function added twice is called twice and removed one at a time", () =>
 test("a listener that throws or rejects is reported and the others still hear the event", async () => {
   const { emitter, errors } = emitterWithErrors();
   let heard = 0;
-  const rejects = async () => {
-    await Promise.resolve();
-    throw new Error("later");
-  };
+  // A listener returns nothing, but the compiler lets one pass that returns a promise.
+  const rejects = (): unknown => Promise.reject(new Error("later"));
   emitter.on("tick", () => {
     throw new Error("at once");
   });
-  emitter.on("tick", rejects as () => void);
+  emitter.on("tick", rejects);
   emitter.on("tick", () => heard++);
   emitter.emit("tick", { count: 1 });
   expect(heard).toBe(1);

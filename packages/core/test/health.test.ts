@@ -1,11 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  checkHealth,
-  checkReadiness,
-  type Component,
-  type ComponentState,
-  type Health,
-} from "@millrace/core";
+import { checkHealth, checkReadiness } from "../src/health.ts";
+import type { Component, ComponentState, Health } from "../src/component.ts";
 
 function part(name: string, state: ComponentState, health: () => Health): Component {
   return {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type ComponentState, Lifecycle, type LifecycleSteps } from "@millrace/core";
+import type { ComponentState } from "../src/component.ts";
+import { Lifecycle, type LifecycleSteps } from "../src/lifecycle.ts";
 
 /** A component that notes what happens to it and in which state. */
 function traced(overrides: Partial<LifecycleSteps> = {}) {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { LogThrottle } from "@millrace/core";
-import { createMemoryLogger, waitFor } from "@millrace/core/testing";
+import { LogThrottle } from "../src/log-throttle.ts";
+import { createMemoryLogger, waitFor } from "../src/testing.ts";
 
 test("one line per key and interval, the rest is counted", async () => {
   const logger = createMemoryLogger();

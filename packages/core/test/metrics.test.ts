@@ -1,6 +1,6 @@
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
-import { type MetricFamily, publishMetric } from "@millrace/core";
+import { type MetricFamily, publishMetric } from "../src/metrics.ts";
 
 const rows: MetricFamily = { type: "gauge", name: "rows", help: "Rows." };
 const refusals: MetricFamily = {

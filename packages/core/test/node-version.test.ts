@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { assertNodeVersion } from "@millrace/core";
+import { assertNodeVersion } from "../src/node-version.ts";
 
 test.each(["22.19.0", "22.19.0-nightly", "22.20.1", "23.0.0", "24.11.0", "100.0.0"])(
   "Node.js %s is accepted",

@@ -1,8 +1,8 @@
 import { expectTypeOf, test } from "vitest";
 import type { z } from "zod";
-import type { PressureOptions, pressureOptionsSchema } from "@millrace/core";
-import type { BufferOptions, bufferOptionsSchema } from "@millrace/core/buffer";
-import type { OpsServerOptions, opsServerOptionsSchema } from "@millrace/core/ops";
+import type { PressureOptions, pressureOptionsSchema } from "../src/pressure-options.ts";
+import type { BufferOptions, bufferOptionsSchema } from "../src/buffer/buffer-options.ts";
+import type { OpsServerOptions, opsServerOptionsSchema } from "../src/ops/ops-options.ts";
 
 test("the documented options are exactly what the schemas take", () => {
   expectTypeOf<z.input<typeof bufferOptionsSchema>>().toEqualTypeOf<BufferOptions>();

@@ -1,14 +1,9 @@
 import fc from "fast-check";
 import { Registry } from "prom-client";
 import { expect, test } from "vitest";
-import {
-  createPressure,
-  eventLoopSource,
-  heapSource,
-  nextPressureState,
-  type PressureState,
-} from "@millrace/core";
-import { createMemoryLogger, waitFor } from "@millrace/core/testing";
+import { createPressure, nextPressureState, type PressureState } from "../src/pressure.ts";
+import { eventLoopSource, heapSource } from "../src/pressure-sources.ts";
+import { createMemoryLogger, waitFor } from "../src/testing.ts";
 
 const states = fc.constantFrom<PressureState>("open", "throttled", "closed");
 const limits = fc

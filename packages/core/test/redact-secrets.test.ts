@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { redactSecrets } from "@millrace/core";
+import { redactSecrets } from "../src/redact-secrets.ts";
 
 const secret = z.string().meta({ secret: true });
 

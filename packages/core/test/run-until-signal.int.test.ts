@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { waitFor } from "@millrace/core/testing";
+import { waitFor } from "../src/testing.ts";
 import { spawnFixture } from "./fixtures/spawn-fixture.ts";
 
 async function spawnReady(mode: string) {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createMemoryLogger, waitFor } from "@millrace/core/testing";
+import { createMemoryLogger, waitFor } from "../src/testing.ts";
 
 test("children of a memory logger share its lines and add their bindings", () => {
   const logger = createMemoryLogger();

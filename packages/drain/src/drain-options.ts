@@ -27,13 +27,14 @@ export interface DrainPoolOptions {
   /** What a gzip payload may inflate to, in bytes, up to 256 MiB; more is a dead letter. @default 64 MiB */
   maxInflatedBytes?: number | undefined;
   /**
-   * Old-generation heap of each worker thread, in MiB, from 64; a worker that needs more is replaced.
+   * Limit of each worker thread's heap, in MiB, from 64. A payload may have a sixteenth of it, inflated;
+   * more is a dead letter.
    *
-   * @default 512
+   * @default 1_024
    */
   workerHeapMib?: number | undefined;
   /**
-   * Silence after which a worker counts as hung and is replaced, in milliseconds, from 1,000.
+   * Silence after which a worker counts as hung and is replaced, in milliseconds, from 10,000.
    *
    * @default 60_000
    */
@@ -70,8 +71,8 @@ export const drainPoolOptionsSchema = z.strictObject({
     .positive()
     .max(256 * MIB)
     .default(64 * MIB),
-  workerHeapMib: z.int().min(64).default(512),
-  workerSilenceMs: z.int().min(1_000).default(60_000),
+  workerHeapMib: z.int().min(64).max(16_384).default(1_024),
+  workerSilenceMs: z.int().min(10_000).default(60_000),
   stallMs: z.int().positive().default(30_000),
   logger: z.custom<Logger>().optional(),
   metrics: z.custom<MetricsRegistry>().optional(),

@@ -202,13 +202,12 @@ class ThreadPool implements DrainPool {
         destination,
         schema: drainSchema,
         limits: { batchRows, batchBytes, batchWaitMs, maxInflatedBytes },
-        aliveIntervalMs: Math.min(2_000, Math.floor(workerSilenceMs / 4)),
+        heapMib: workerHeapMib,
       };
       this.#workers.push(startingWorker(worker));
       this.#handles.push(
         new WorkerHandle({
           input,
-          heapMib: workerHeapMib,
           silenceMs: workerSilenceMs,
           onMessage: (message) => this.#onMessage(worker, message),
           onDeath: (reason) => this.#onDeath(owner, worker, reason),

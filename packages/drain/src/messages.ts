@@ -18,13 +18,12 @@ export interface WorkerInput {
   destination: PostgresDestination;
   schema: DrainSchema;
   limits: BatchLimits;
-  /** How often the thread says that its event loop turns, in milliseconds. */
-  aliveIntervalMs: number;
+  heapMib: number;
 }
 
-/** To a worker: land what is pending, then end. */
+/** To a worker: `drain` lands what is pending and then ends, `stop` ends as it stands. */
 export interface DrainMessage {
-  type: "drain";
+  type: "drain" | "stop";
 }
 
 /** What a worker is doing. `waiting`: its batch does not land, or PostgreSQL cannot be reached. */

@@ -82,10 +82,11 @@ export async function forgetMigrations(client: Client): Promise<void> {
 }
 
 async function hasMigrated(client: Client, fingerprint: string): Promise<boolean> {
-  const { rows } = await client.query<{ exists: boolean }>(
-    "SELECT to_regclass('millrace_migrations') IS NOT NULL AS exists",
+  // Reading pg_class takes a lock on it, and with that the news of what others have created.
+  const table = await client.query(
+    "SELECT 1 FROM pg_class WHERE oid = to_regclass('millrace_migrations')",
   );
-  if (rows[0]?.exists !== true) return false;
+  if (table.rowCount === 0) return false;
   const { rowCount } = await client.query(
     "SELECT 1 FROM millrace_migrations WHERE fingerprint = $1",
     [fingerprint],

@@ -11,14 +11,15 @@ import type { DrainMessage, WorkerInput, WorkerMessage } from "./messages.ts";
 import { compileUpserts } from "./upsert/compiled-upserts.ts";
 import { BatchWriter } from "./write/batch-writer.ts";
 
-/** Encoded characters held at once. */
-const SEGMENT_LENGTH = 16 * 1024 * 1024;
+/** How often the thread says that its event loop turns, in milliseconds. */
+const ALIVE_INTERVAL_MS = 2_000;
 
-const { path, durability, owner, worker, destination, schema, limits, aliveIntervalMs } =
+const { path, durability, owner, worker, destination, schema, limits, heapMib } =
   workerData as WorkerInput;
 const port = parentPort;
 if (port === null) throw new Error("@millrace/drain/worker is a worker thread's entry");
 
+const heapBytes = heapMib * 1024 * 1024;
 const report = (message: WorkerMessage) => port.postMessage(message);
 const session = new ClaimSession({ path, owner, worker, durability });
 const loop = new DrainLoop({
@@ -27,7 +28,15 @@ const loop = new DrainLoop({
     bufferId: session.bufferId,
     router: compileRouter(schema),
     upserts: compileUpserts(schema),
-    limits: { maxInflatedBytes: limits.maxInflatedBytes, segmentLength: SEGMENT_LENGTH },
+    // A heap that overflows in native code, as JSON.parse is, ends the process and not just the
+    // thread: so nothing here comes near its limit. Several copies of a text are alive at once, of
+    // two bytes a character; a parsed record can be 30 times as large as its line.
+    limits: {
+      maxInflatedBytes: limits.maxInflatedBytes,
+      maxTextBytes: heapBytes / 16,
+      maxRecordHeapBytes: heapBytes / 4,
+      segmentLength: heapBytes / 128,
+    },
     statementTimeoutMs: destination.batchTimeoutMs,
   }),
   destination,
@@ -36,9 +45,13 @@ const loop = new DrainLoop({
   report,
 });
 
-const alive = setInterval(() => report({ type: "alive" }), aliveIntervalMs);
+// Tells that all code is loaded.
+report({ type: "alive" });
+const alive = setInterval(() => report({ type: "alive" }), ALIVE_INTERVAL_MS);
 port.on("message", (message: DrainMessage) => {
   if (message.type === "drain") loop.drain();
+  // Between two turns of the loop, where no native code is cut off in the middle.
+  else process.exit(0);
 });
 await loop.run();
 clearInterval(alive);

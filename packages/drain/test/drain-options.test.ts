@@ -41,7 +41,7 @@ it("fills in the defaults that the documentation names", () => {
     batchBytes: 8 * 1024 * 1024,
     batchWaitMs: 200,
     maxInflatedBytes: 64 * 1024 * 1024,
-    workerHeapMib: 512,
+    workerHeapMib: 1_024,
     workerSilenceMs: 60_000,
     stallMs: 30_000,
   });
@@ -60,7 +60,7 @@ it.each([
   ["batchWaitMs", -1],
   ["maxInflatedBytes", 257 * 1024 * 1024],
   ["workerHeapMib", 63],
-  ["workerSilenceMs", 999],
+  ["workerSilenceMs", 9_999],
   ["schema", "nightwatch"],
 ])("refuses %s: %j", (name, value) => {
   expect(problemOf({ [name]: value })).toContain(name);

@@ -6,6 +6,7 @@ import { FrameReader, type Frame } from "./framing/frame-reader.ts";
 import type { IngestCounters } from "./ingest-counters.ts";
 import type { IngestBuffer, ResolvedIngestLimits } from "./ingest-options.ts";
 import type { LingeringClose } from "./lingering-close.ts";
+import type { Mirror } from "./mirror/mirror.ts";
 import type { RefusalReason } from "./refusal.ts";
 import { type Reply, ReplyQueue } from "./reply-queue.ts";
 
@@ -17,6 +18,7 @@ export interface ConnectionContext {
   readonly budget: ByteBudget;
   readonly counters: IngestCounters;
   readonly lingering: LingeringClose;
+  readonly mirror: Mirror;
   /** What to do with payloads under the present load. */
   intake(): "take" | "wait" | "refuse";
   onRefused(reason: RefusalReason, remoteAddress: string | undefined): void;
@@ -142,7 +144,7 @@ export class Connection {
   }
 
   async #store({ payload, token }: Frame): Promise<void> {
-    const { buffer, budget, counters } = this.#context;
+    const { buffer, budget, counters, mirror } = this.#context;
     const reply = this.#replies.open();
     budget.hold(payload.byteLength);
     try {
@@ -150,6 +152,7 @@ export class Connection {
       reply.outcome = "accepted";
       counters.countPayload(payload.byteLength, token);
       this.#scheduleReplies();
+      mirror.forward(payload, token);
     } catch (error) {
       this.#refuse(storeRefusal(error), reply);
     } finally {

@@ -15,6 +15,21 @@
  *
  * @module
  */
+export type { DropReason } from "./client/drop-tally.ts";
+export {
+  createIngestClient,
+  type FlushOptions,
+  type IngestClient,
+  type IngestClientEvents,
+  type IngestClientStatus,
+} from "./client/ingest-client.ts";
+export {
+  type IngestClientOptions,
+  ingestClientOptionsSchema,
+  type ReconnectOptions,
+  type ResolvedIngestClientOptions,
+} from "./client/ingest-client-options.ts";
+export type { ClientConnectionState } from "./client/sender.ts";
 export type { IngestErrorCode } from "./errors.ts";
 export {
   type IngestBuffer,
@@ -33,4 +48,6 @@ export {
   type IngestStatus,
 } from "./ingest-server.ts";
 export type { ListenAddress } from "./listen.ts";
+export type { MirrorUpstream, ResolvedMirrorUpstream } from "./mirror/mirror-options.ts";
+export type { MirrorOutcome, MirrorUpstreamStatus } from "./mirror/upstream-mirror.ts";
 export type { RefusalReason } from "./refusal.ts";

@@ -1,5 +1,6 @@
 import type { Logger, MetricsRegistry, Pressure } from "@millrace/core";
 import { z } from "zod";
+import { type MirrorUpstream, mirrorSchema } from "./mirror/mirror-options.ts";
 
 /** What the server needs of a buffer; `createBuffer` of `@millrace/core/buffer` returns one. */
 export interface IngestBuffer {
@@ -65,6 +66,13 @@ export interface IngestOptions {
    * connections wait instead. Stays the caller's to start and close.
    */
   pressure?: IngestPressure | undefined;
+  /**
+   * Servers that get a copy of each payload once it is stored. A copy may be lost, the local path
+   * never waits for one.
+   *
+   * @default []
+   */
+  mirror?: MirrorUpstream[] | undefined;
   /** pino-compatible. @default pino at `info` on stderr */
   logger?: Logger | undefined;
   /** @default the process's prom-client registry */
@@ -122,6 +130,7 @@ export const ingestOptionsSchema = z.strictObject({
       "expected createPressure(...) of @millrace/core",
     )
     .optional(),
+  mirror: mirrorSchema.default([]),
   logger: z.custom<Logger>().optional(),
   metrics: z.custom<MetricsRegistry>().optional(),
 });

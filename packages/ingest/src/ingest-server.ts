@@ -29,6 +29,9 @@ import {
 import { LingeringClose } from "./lingering-close.ts";
 import { listen, type ListenAddress } from "./listen.ts";
 import { publishIngestMetrics } from "./metrics.ts";
+import { assertMirrorTokens } from "./mirror/mirror-options.ts";
+import { Mirror } from "./mirror/mirror.ts";
+import type { MirrorUpstreamStatus } from "./mirror/upstream-mirror.ts";
 import { type RefusalReason, REFUSALS } from "./refusal.ts";
 
 /** Counters of a server since it was created, and what it holds now. */
@@ -44,6 +47,8 @@ export interface IngestStatus {
   refusals: Record<RefusalReason, number>;
   /** Memory in frames that are being received or not yet answered. */
   unfinishedBytes: number;
+  /** By the name of the upstream. */
+  mirror: Record<string, MirrorUpstreamStatus>;
 }
 
 /** Events of an {@link IngestServer}. */
@@ -88,7 +93,9 @@ export interface IngestServer extends Component {
  * ```
  */
 export function createIngestServer(options: IngestOptions): IngestServer {
-  return new TcpIngestServer(parseOptions(ingestOptionsSchema, options, "createIngestServer"));
+  const resolved = parseOptions(ingestOptionsSchema, options, "createIngestServer");
+  assertMirrorTokens(resolved.mirror, resolved.tokens);
+  return new TcpIngestServer(resolved);
 }
 
 /** Over the limit, this many at a time get a reply; beyond them connections are just dropped. */
@@ -109,6 +116,7 @@ class TcpIngestServer implements IngestServer {
   readonly #lingering = new LingeringClose();
   readonly #connections = new Set<Connection>();
   #address: ListenAddress | undefined;
+  #mirror: Mirror | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(options: ResolvedIngestOptions) {
@@ -172,6 +180,7 @@ class TcpIngestServer implements IngestServer {
       pings,
       refusals: { ...refusals },
       unfinishedBytes: this.#budget.used,
+      mirror: this.#mirror?.status() ?? {},
     };
   }
 
@@ -184,7 +193,8 @@ class TcpIngestServer implements IngestServer {
 
   async #open(closers: CloserStack): Promise<Server> {
     const { host, port, limits, pressure, metrics } = this.options;
-    const context = await this.#createContext();
+    const mirror = await this.#openMirror(closers);
+    const context = await this.#createContext(mirror);
     const server = createServer({
       allowHalfOpen: true,
       noDelay: true,
@@ -224,7 +234,16 @@ class TcpIngestServer implements IngestServer {
     return server;
   }
 
-  async #createContext(): Promise<ConnectionContext> {
+  async #openMirror(closers: CloserStack): Promise<Mirror> {
+    const { mirror: upstreams, tokens, metrics } = this.options;
+    const mirror = await Mirror.create({ upstreams, tokens, logger: this.#logger });
+    this.#mirror = mirror;
+    closers.push(() => mirror.close(AbortSignal.abort()));
+    closers.push(mirror.publish(metrics ?? defaultMetrics));
+    return mirror;
+  }
+
+  async #createContext(mirror: Mirror): Promise<ConnectionContext> {
     const { buffer, limits, pressure, tokens } = this.options;
     const whenClosed = buffer.options.whenFull === "block" ? "wait" : "refuse";
     return {
@@ -234,6 +253,7 @@ class TcpIngestServer implements IngestServer {
       budget: this.#budget,
       counters: this.#counters,
       lingering: this.#lingering,
+      mirror,
       intake: () => (pressure?.pressure === "closed" ? whenClosed : "take"),
       onRefused: (reason, remoteAddress) => this.#onRefused(reason, remoteAddress),
       onClosed: (connection) => this.#connections.delete(connection),
@@ -282,6 +302,7 @@ class TcpIngestServer implements IngestServer {
     signal.addEventListener("abort", destroyAll, { once: true });
     await stopped;
     signal.removeEventListener("abort", destroyAll);
+    await this.#mirror?.close(signal);
   }
 
   /** Resolves when every connection has closed too. */

@@ -26,6 +26,7 @@ import { ensureSchema } from "./schema.ts";
 
 /** How often a buffer that could not write tries whether it can again, in milliseconds. */
 const PROBE_MS = 1_000;
+const BEAT_RETRY_MS = 97;
 
 /** Counters and depth of a buffer. Rows are payloads. */
 export interface BufferStatus {
@@ -107,6 +108,7 @@ class SqliteBuffer implements DurableBuffer {
   #bufferId = "";
   #rejectedRows = 0;
   readonly #owners = new Set<string>();
+  #beatRetry: NodeJS.Timeout | undefined;
 
   constructor(options: ResolvedBufferOptions) {
     this.options = options;
@@ -237,13 +239,15 @@ class SqliteBuffer implements DurableBuffer {
   }
 
   #beat(database: Database): void {
-    for (const owner of this.#owners) {
-      try {
-        beat(database, owner);
-      } catch (error) {
-        // The next beat is soon enough; a disk that takes no writes is reported by appends.
-        this.#logger.debug({ err: error }, "owner heartbeat failed");
-      }
+    clearTimeout(this.#beatRetry);
+    try {
+      for (const owner of this.#owners) beat(database, owner);
+    } catch (error) {
+      // A disk that takes no writes is reported by appends.
+      this.#logger.debug({ err: error }, "owner heartbeat failed");
+      // Beats and maintenance may be in step: the same lock could be held at every one of them.
+      this.#beatRetry = setTimeout(() => this.#beat(database), BEAT_RETRY_MS);
+      this.#beatRetry.unref();
     }
   }
 
@@ -274,7 +278,10 @@ class SqliteBuffer implements DurableBuffer {
     });
     const heartbeat = setInterval(() => this.#beat(database), OWNER_HEARTBEAT_MS);
     heartbeat.unref();
-    closers.push(() => clearInterval(heartbeat));
+    closers.push(() => {
+      clearInterval(heartbeat);
+      clearTimeout(this.#beatRetry);
+    });
     const probe = setInterval(() => group.probe(), PROBE_MS);
     probe.unref();
     closers.push(() => clearInterval(probe));

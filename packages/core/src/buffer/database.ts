@@ -34,9 +34,9 @@ export function openDatabase(path: string, { durability, create = false }: OpenO
     if (!isNew) {
       assertBufferFile(database);
     } else {
-      // Both only take effect before the first page is written.
-      database.pragma("auto_vacuum = INCREMENTAL");
+      // Both only take effect before the first page is written, and setting auto_vacuum writes it.
       database.pragma(`page_size = ${PAGE_BYTES}`);
+      database.pragma("auto_vacuum = INCREMENTAL");
     }
     database.pragma("journal_mode = WAL");
     database.pragma(`synchronous = ${durability === "power" ? "FULL" : "NORMAL"}`);

@@ -15,8 +15,8 @@ import {
 import { dirname, join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
-import { createBuffer } from "@millrace/core/buffer";
-import { createMemoryLogger, waitFor } from "@millrace/core/testing";
+import { createBuffer } from "../../src/buffer/buffer.ts";
+import { createMemoryLogger, waitFor } from "../../src/testing.ts";
 import { spawnFixture } from "../fixtures/spawn-fixture.ts";
 import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 import {
@@ -117,12 +117,13 @@ test("an empty file becomes a buffer that can give space back", async () => {
   const database = new Sqlite(path, { readonly: true });
   onTestFinished(() => void database.close());
   expect(database.pragma("auto_vacuum", { simple: true })).toBe(2);
+  expect(database.pragma("page_size", { simple: true })).toBe(16_384);
   expect(database.pragma("journal_mode", { simple: true })).toBe("wal");
 });
 
 test("a claim session creates no file where there is no buffer", () => {
   const path = join(temporaryFolder(), "missing.db");
-  expect(() => openSession(path, "owner")).toThrow();
+  expect(() => openSession(path, "owner")).toThrow(/unable to open/);
   expect(existsSync(path)).toBe(false);
 });
 

@@ -2,8 +2,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { createBuffer } from "@millrace/core/buffer";
-import { waitFor } from "@millrace/core/testing";
+import { createBuffer } from "../../src/buffer/buffer.ts";
+import { waitFor } from "../../src/testing.ts";
 import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 import {
   appendNumbers,

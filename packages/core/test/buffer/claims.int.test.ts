@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import Sqlite from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
-import type { DurableBuffer } from "@millrace/core/buffer";
-import { waitFor } from "@millrace/core/testing";
+import type { DurableBuffer } from "../../src/buffer/buffer.ts";
+import { waitFor } from "../../src/testing.ts";
 import { spawnFixture } from "../fixtures/spawn-fixture.ts";
 import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 import {
@@ -14,7 +14,6 @@ import {
   openSession,
   startBuffer,
   texts,
-  WIDE,
 } from "../fixtures/test-buffer.ts";
 
 const limits = (maxRows: number) => ({ maxRows, maxBytes: 1e9 });

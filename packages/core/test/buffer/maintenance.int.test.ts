@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { expect, test } from "vitest";
-import { waitFor } from "@millrace/core/testing";
+import { waitFor } from "../../src/testing.ts";
 import { openSession, startBuffer } from "../fixtures/test-buffer.ts";
 
 const MIB = 1024 * 1024;
@@ -21,13 +21,13 @@ test("under constant load with a concurrent drain the WAL stays bounded; afterwa
     if (batch !== undefined) session.settle(batch.batchId);
     return batch !== undefined;
   };
-  // More than twelve times the bound; a third of it stays behind, for the file to grow.
-  for (let round = 0; appended < 400 * MIB; round++) {
+  // With what the purges write this is far beyond the bound; a part stays, for the file to grow.
+  while (appended < 384 * MIB) {
     await Promise.all(Array.from({ length: 250 }, append));
-    drain(160);
+    drain(200);
     largestWal = Math.max(largestWal, statSync(`${path}-wal`).size);
   }
-  expect(largestWal).toBeLessThan(160 * MIB);
+  expect(largestWal).toBeLessThan(192 * MIB);
   await waitFor(() => statSync(`${path}-wal`).size <= 32 * MIB, { description: "a small WAL" });
 
   const largest = statSync(path).size;

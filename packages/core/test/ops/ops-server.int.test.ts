@@ -3,9 +3,11 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { Registry } from "prom-client";
 import { expect, onTestFinished, test } from "vitest";
-import { createPressure, publishMetric } from "@millrace/core";
-import { createOpsServer, type OpsServerOptions } from "@millrace/core/ops";
-import { createMemoryLogger } from "@millrace/core/testing";
+import { createPressure } from "../../src/pressure.ts";
+import { publishMetric } from "../../src/metrics.ts";
+import { createOpsServer } from "../../src/ops/ops-server.ts";
+import type { OpsServerOptions } from "../../src/ops/ops-options.ts";
+import { createMemoryLogger } from "../../src/testing.ts";
 
 async function startOps(options: Partial<OpsServerOptions> = {}) {
   const logger = createMemoryLogger();
@@ -104,7 +106,7 @@ test("it says where it listens while it does, and close ends kept connections", 
   await ops.close();
   await ops.close();
   expect(ops.address()).toBeUndefined();
-  await expect(fetch(`http://127.0.0.1:${address?.port}/healthz`)).rejects.toThrow();
+  await expect(fetch(`http://127.0.0.1:${address?.port}/healthz`)).rejects.toThrow("fetch failed");
 });
 
 test("the pages work inside another server too", async () => {

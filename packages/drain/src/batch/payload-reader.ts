@@ -1,4 +1,4 @@
-import { constants, isUtf8 } from "node:buffer";
+import { isUtf8 } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import { messageOf } from "@millrace/core";
 
@@ -19,21 +19,32 @@ export class PayloadRefused extends Error {
   }
 }
 
+export interface TextLimits {
+  /** What a gzip payload may inflate to. */
+  maxInflatedBytes: number;
+  /** What any payload may have, inflated. */
+  maxTextBytes: number;
+}
+
 /**
  * The text of a payload: inflated when it starts with gzip's magic bytes.
  *
- * @param maxInflatedBytes what a gzip payload may inflate to; a bomb is stopped there.
+ * A gzip bomb is stopped where it has inflated to the limit.
+ *
  * @throws {@link PayloadRefused}
  */
-export function readText(payload: Uint8Array, maxInflatedBytes: number): string {
+export function readText(
+  payload: Uint8Array,
+  { maxInflatedBytes, maxTextBytes }: TextLimits,
+): string {
   const bytes = isGzip(payload)
     ? inflate(payload, maxInflatedBytes)
     : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   if (!isUtf8(bytes)) throw new PayloadRefused("utf8_invalid", "the payload is not valid UTF-8");
-  if (bytes.byteLength > constants.MAX_STRING_LENGTH) {
+  if (bytes.byteLength > maxTextBytes) {
     throw new PayloadRefused(
       "too_large",
-      `the payload has ${bytes.byteLength} bytes, Node holds strings of ${constants.MAX_STRING_LENGTH}`,
+      `the payload has ${bytes.byteLength} bytes, the heap of a worker allows ${maxTextBytes}`,
     );
   }
   return bytes.toString("utf8");

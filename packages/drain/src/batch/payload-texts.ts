@@ -1,5 +1,5 @@
 import type { BufferedPayload } from "@millrace/core/buffer";
-import { readText } from "./payload-reader.ts";
+import { readText, type TextLimits } from "./payload-reader.ts";
 import { RecordTexts } from "./record-span.ts";
 
 /**
@@ -7,18 +7,18 @@ import { RecordTexts } from "./record-span.ts";
  * for in between: many records of one payload may be refused.
  */
 export class PayloadTexts {
-  readonly #maxInflatedBytes: number;
+  readonly #limits: TextLimits;
   #payload: BufferedPayload | undefined;
   #texts: RecordTexts | undefined;
 
-  constructor(maxInflatedBytes: number) {
-    this.#maxInflatedBytes = maxInflatedBytes;
+  constructor(limits: TextLimits) {
+    this.#limits = limits;
   }
 
   /** @param payload one that has been read before. */
   recordBytes(payload: BufferedPayload, recordIndex: number): Buffer {
     if (this.#payload !== payload || this.#texts === undefined) {
-      this.#texts = new RecordTexts(readText(payload.payload, this.#maxInflatedBytes));
+      this.#texts = new RecordTexts(readText(payload.payload, this.#limits));
       this.#payload = payload;
     }
     return Buffer.from(this.#texts.at(recordIndex) ?? "");

@@ -5,8 +5,8 @@ import type { RecordMeta } from "../encode/record-meta.ts";
 import { RecordRefused } from "../encode/record-refused.ts";
 import type { Router } from "../encode/router.ts";
 import type { DeadLetter } from "../write/dead-letters.ts";
-import { parseRecords, PayloadRefused, readText } from "./payload-reader.ts";
-import { RecordTexts } from "./record-span.ts";
+import { PayloadRefused, readText, type TextLimits } from "./payload-reader.ts";
+import { type PayloadRecord, payloadRecords } from "./payload-records.ts";
 
 /** A record that is encoded and on its way to its table. */
 export interface EncodedRecord {
@@ -25,9 +25,9 @@ export interface Segment {
   deadLetters: DeadLetter[];
 }
 
-export interface SegmentLimits {
-  /** What a gzip payload may inflate to, in bytes. */
-  maxInflatedBytes: number;
+export interface SegmentLimits extends TextLimits {
+  /** What reading one record may take of the heap, in bytes. */
+  maxRecordHeapBytes: number;
   /** Encoded characters after which a segment ends; a single record may exceed it. */
   segmentLength: number;
 }
@@ -108,34 +108,40 @@ function* readPayload(
   limits: SegmentLimits,
   open: OpenSegment,
 ): Generator<Segment> {
-  let text: string;
-  let records: unknown[];
+  const meta: RecordMeta = { receivedAt: payload.receivedAt, token: payload.token };
+  let recordIndex = 0;
   try {
-    text = readText(payload.payload, limits.maxInflatedBytes);
-    records = parseRecords(text);
+    const text = readText(payload.payload, limits);
+    for (const source of payloadRecords(text, limits.maxRecordHeapBytes)) {
+      addRecord(source, { payload, recordIndex, meta }, router, open);
+      recordIndex++;
+      if (open.length >= limits.segmentLength) yield open.take();
+    }
   } catch (error) {
     if (!(error instanceof PayloadRefused)) throw error;
     open.addDeadLetter(wholePayload(payload, error.code, error.message));
-    return;
   }
-  const meta: RecordMeta = { receivedAt: payload.receivedAt, token: payload.token };
-  const texts = new RecordTexts(text);
-  for (const [recordIndex, value] of records.entries()) {
+}
+
+function addRecord(
+  source: PayloadRecord,
+  place: Pick<EncodedRecord, "payload" | "recordIndex" | "meta">,
+  router: Router,
+  open: OpenSegment,
+): void {
+  let table: CompiledTable | undefined;
+  try {
+    const value = source.read();
+    table = router.route(value);
     const record = value as Record<string, unknown>;
-    let table: CompiledTable | undefined;
-    try {
-      table = router.route(value);
-      const line = table.encode(record, meta);
-      open.addRecord({ table, line, record, meta, payload, recordIndex });
-    } catch (error) {
-      open.addDeadLetter({
-        ...wholePayload(payload, "record_invalid", reasonOf(error)),
-        recordIndex,
-        destination: table?.name,
-        content: Buffer.from(texts.at(recordIndex) ?? ""),
-      });
-    }
-    if (open.length >= limits.segmentLength) yield open.take();
+    open.addRecord({ table, line: table.encode(record, place.meta), record, ...place });
+  } catch (error) {
+    open.addDeadLetter({
+      ...wholePayload(place.payload, "record_invalid", reasonOf(error)),
+      recordIndex: place.recordIndex,
+      destination: table?.name,
+      content: Buffer.from(source.text()),
+    });
   }
 }
 

@@ -4,9 +4,24 @@
  * @module
  */
 import type { DrainSchema } from "../schema/drain-schema.ts";
+import type { PartitionBy, PartitionInterval, Retention } from "../schema/partition-by.ts";
+import { checkTable } from "../schema/table.ts";
 import { eventTables } from "./event-tables.ts";
 import { executionTables } from "./execution-tables.ts";
 import { upserts } from "./upserts.ts";
+
+/** Options of {@link nightwatch}. */
+export interface NightwatchOptions {
+  /**
+   * How long records are kept, from `occurred_at` on: `"30 days"`. Issues, users and their counters
+   * stay.
+   *
+   * @default undefined: for ever
+   */
+  readonly retain?: Retention | undefined;
+  /** How much time one partition of a table holds, in UTC. @default "day" */
+  readonly partitionInterval?: PartitionInterval | undefined;
+}
 
 /**
  * Declares a table for each record type of the Nightwatch protocol, and three that records are merged
@@ -15,15 +30,27 @@ import { upserts } from "./upserts.ts";
  * Columns keep the names of the wire with their unit (`duration` is `duration_us`), except
  * `occurred_at` (`timestamp`), `record_version` (`v`), `group_hash` (`_group`), `user_id` (`user`,
  * NULL for a guest) and the four counts of `nightwatch_mail`. Strings that hold JSON stay text,
- * exactly as received: they may be empty or cut off.
+ * exactly as received: they may be empty or cut off. The tables are partitioned by `occurred_at`.
  *
  * @example
  * ```ts
  * import { nightwatch } from "@millrace/drain/nightwatch";
  *
- * const names = nightwatch().tables.map((table) => table.name);
+ * export const schema = nightwatch({ retain: "30 days" });
  * ```
+ *
+ * @throws {@link MillraceError} `DRAIN_TABLE_INVALID` for a retention or interval that is none.
  */
-export function nightwatch(): DrainSchema {
-  return { tables: [...executionTables(), ...eventTables()], upserts: upserts() };
+export function nightwatch(options: NightwatchOptions = {}): DrainSchema {
+  const partitionBy: PartitionBy = {
+    column: "occurred_at",
+    interval: options.partitionInterval ?? "day",
+    ...(options.retain !== undefined && { retain: options.retain }),
+  };
+  const tables = [...executionTables(), ...eventTables()].map((table) => ({
+    ...table,
+    partitionBy,
+  }));
+  for (const table of tables) checkTable(table);
+  return { tables, upserts: upserts() };
 }

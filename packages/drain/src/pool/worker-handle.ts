@@ -1,17 +1,24 @@
 import { Worker } from "node:worker_threads";
 import { Backoff, messageOf } from "@millrace/core";
-import type { WorkerInput, WorkerMessage } from "../messages.ts";
+import type { DrainMessage, WorkerInput, WorkerMessage } from "../messages.ts";
 
 export interface WorkerHandleOptions {
   input: WorkerInput;
-  heapMib: number;
   silenceMs: number;
   onMessage: (message: WorkerMessage) => void;
   /** Called when the thread ended although nobody asked it to; unless draining, another is on its way. */
   onDeath: (reason: string) => void;
 }
 
-/** Keeps one worker thread running: replaces it, with backoff, when it dies or hangs. */
+/** Silence after which a thread counts as hung while it loads its code, in milliseconds. */
+const LOADING_MS = 120_000;
+
+/**
+ * Keeps one worker thread running: replaces it, with backoff, when it dies or hangs.
+ *
+ * A thread is asked to end itself and `terminate()` left for one that does not listen: ended in the
+ * middle of better-sqlite3, above all while that loads, it takes the process with it (SIGABRT).
+ */
 export class WorkerHandle {
   readonly #options: WorkerHandleOptions;
   readonly #backoff = new Backoff({ baseMs: 100, capMs: 10_000 });
@@ -19,6 +26,7 @@ export class WorkerHandle {
   #respawn: NodeJS.Timeout | undefined;
   #watchdog: NodeJS.Timeout | undefined;
   #lastHeardAt = 0;
+  #isLoaded = false;
   #isDraining = false;
   #isCut = false;
   #ended: Promise<void> = Promise.resolve();
@@ -32,8 +40,7 @@ export class WorkerHandle {
     const { silenceMs } = this.#options;
     this.#watchdog = setInterval(
       () => {
-        if (this.#thread === undefined || performance.now() - this.#lastHeardAt < silenceMs) return;
-        void this.#thread.terminate();
+        if (this.#thread !== undefined && this.#isSilent()) void this.#thread.terminate();
       },
       Math.min(1_000, silenceMs),
     );
@@ -48,10 +55,10 @@ export class WorkerHandle {
       // The one that died may have left a batch behind.
       if (!signal.aborted) this.#spawn();
     }
-    this.#thread?.postMessage({ type: "drain" });
+    this.#thread?.postMessage({ type: "drain" } satisfies DrainMessage);
     const cut = () => {
       this.#isCut = true;
-      void this.#thread?.terminate();
+      this.#thread?.postMessage({ type: "stop" } satisfies DrainMessage);
     };
     signal.addEventListener("abort", cut, { once: true });
     if (signal.aborted) cut();
@@ -66,18 +73,20 @@ export class WorkerHandle {
   }
 
   #spawn(): void {
-    const { input, heapMib } = this.#options;
+    const { input } = this.#options;
     this.#respawn = undefined;
     const thread = new Worker(new URL(import.meta.resolve("@millrace/drain/worker")), {
       workerData: input,
       name: `millrace-drain-${input.worker}`,
-      resourceLimits: { maxOldGenerationSizeMb: heapMib },
+      resourceLimits: { maxOldGenerationSizeMb: input.heapMib },
     });
     this.#thread = thread;
     this.#lastHeardAt = performance.now();
+    this.#isLoaded = false;
     let reason = "ended by itself";
     thread.on("message", (message: WorkerMessage) => {
       this.#lastHeardAt = performance.now();
+      this.#isLoaded = true;
       if (message.type === "landed") this.#backoff.reset();
       this.#options.onMessage(message);
     });
@@ -93,8 +102,13 @@ export class WorkerHandle {
     });
   }
 
+  #isSilent(): boolean {
+    const silenceMs = this.#isLoaded ? this.#options.silenceMs : LOADING_MS;
+    return performance.now() - this.#lastHeardAt >= silenceMs;
+  }
+
   #onExit(code: number, reason: string): void {
-    const wasHung = performance.now() - this.#lastHeardAt >= this.#options.silenceMs;
+    const wasHung = this.#isSilent();
     this.#thread = undefined;
     if (this.#isCut || (this.#isDraining && code === 0)) return;
     this.#options.onDeath(wasHung ? `silent for ${this.#options.silenceMs} ms` : reason);

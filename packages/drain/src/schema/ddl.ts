@@ -2,6 +2,7 @@ import { EVENTS_TABLE } from "./events-table.ts";
 import type { ColumnDefinition, ColumnType } from "./columns.ts";
 import type { DrainSchema } from "./drain-schema.ts";
 import { quoteIdentifier, shortenIdentifier } from "./identifier.ts";
+import { defaultPartitionName } from "./partition-by.ts";
 import type { IndexDefinition, TableDefinition } from "./table.ts";
 import type { UpsertDefinition } from "./upsert.ts";
 
@@ -38,12 +39,17 @@ export function tableStatements(schema: DrainSchema): string[] {
 
 function copyTableStatements(table: TableDefinition): string[] {
   return [
-    createTable(table.name, [
-      ...columnLines(table.columns),
-      "received_at timestamptz NOT NULL",
-      "token text NOT NULL",
-      "unknown_fields jsonb",
-    ]),
+    createTable(
+      table.name,
+      [
+        ...columnLines(table.columns),
+        "received_at timestamptz NOT NULL",
+        "token text NOT NULL",
+        "unknown_fields jsonb",
+      ],
+      partitionClause(table),
+    ),
+    ...(table.partitionBy === undefined ? [] : [createDefaultPartition(table.name)]),
     ...addColumns(table.name, columnLines(table.columns, "nullable")),
     ...table.indexes.map((index) => createIndex(table.name, index)),
   ];
@@ -103,8 +109,30 @@ function addColumns(table: string, lines: readonly string[]): string[] {
   return [`ALTER TABLE ${quoteIdentifier(table)}\n  ${additions.join(",\n  ")}`];
 }
 
-function createTable(name: string, lines: readonly string[]): string {
-  return `CREATE TABLE IF NOT EXISTS ${quoteIdentifier(name)} (\n  ${lines.join(",\n  ")}\n)`;
+function createTable(name: string, lines: readonly string[], clause = ""): string {
+  return `CREATE TABLE IF NOT EXISTS ${quoteIdentifier(name)} (\n  ${lines.join(",\n  ")}\n)${clause}`;
+}
+
+function partitionClause({ partitionBy }: TableDefinition): string {
+  return partitionBy === undefined
+    ? ""
+    : ` PARTITION BY RANGE (${quoteIdentifier(partitionBy.column)})`;
+}
+
+/**
+ * So that no row is without a place; the partitions by time are the maintainer's.
+ *
+ * Not for a table that exists unpartitioned, nor for one whose default partition has another name.
+ */
+function createDefaultPartition(table: string): string {
+  return `DO $$ BEGIN
+  IF EXISTS (
+    SELECT FROM pg_partitioned_table WHERE partrelid = to_regclass('${table}') AND partdefid = 0
+  ) THEN
+    CREATE TABLE IF NOT EXISTS ${quoteIdentifier(defaultPartitionName(table))}
+      PARTITION OF ${quoteIdentifier(table)} DEFAULT;
+  END IF;
+END $$`;
 }
 
 function createIndex(table: string, { columns, method = "btree" }: IndexDefinition): string {

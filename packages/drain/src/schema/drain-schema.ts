@@ -1,4 +1,5 @@
 import { tableInvalid } from "./definition-check.ts";
+import { isPartitionName } from "./partition-by.ts";
 import { checkTable, type TableDefinition } from "./table.ts";
 import { checkUpsert, type UpsertDefinition } from "./upsert.ts";
 
@@ -29,6 +30,12 @@ export function checkSchema(schema: DrainSchema): void {
   for (const upsert of schema.upserts) {
     checkUpsert(upsert);
     claimName(names, upsert.name);
+  }
+  for (const { name, partitionBy } of schema.tables) {
+    const other = [...names].find((taken) => isPartitionName(name, taken));
+    if (partitionBy !== undefined && other !== undefined) {
+      throw tableInvalid(other, `partitions of ${name} may be called so: choose another name`);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 /** Longest name that PostgreSQL keeps whole (NAMEDATALEN - 1). */
-const MAX_IDENTIFIER_BYTES = 63;
+export const MAX_IDENTIFIER_BYTES = 63;
 
 const IDENTIFIER = /^[a-z_][a-z0-9_]*$/;
 

@@ -1,5 +1,6 @@
 import { checkColumns, checkRecordType, checkTableName, tableInvalid } from "./definition-check.ts";
 import type { ColumnDefinition } from "./columns.ts";
+import { checkPartitionBy, type PartitionBy } from "./partition-by.ts";
 
 /** An index of a declared table; plain data. */
 export interface IndexDefinition {
@@ -21,6 +22,8 @@ export interface TableDefinition {
   /** Column name to definition. */
   readonly columns: Readonly<Record<string, ColumnDefinition>>;
   readonly indexes: readonly IndexDefinition[];
+  /** How the table is split by time; not at all when undefined. */
+  readonly partitionBy?: PartitionBy | undefined;
 }
 
 /** What {@link defineTable} takes besides the name. */
@@ -31,6 +34,13 @@ export interface TableOptions {
   readonly columns: Readonly<Record<string, ColumnDefinition>>;
   /** @default [] */
   readonly indexes?: readonly IndexDefinition[] | undefined;
+  /**
+   * Split the table by time into partitions, which the drain makes ahead and drops when they are too
+   * old. A table that exists unpartitioned stays so.
+   *
+   * @default undefined: one table
+   */
+  readonly partitionBy?: PartitionBy | undefined;
 }
 
 /** Columns that every declared table has besides its own. */
@@ -55,11 +65,12 @@ export const OWN_COLUMNS: readonly string[] = ["received_at", "token", "unknown_
  *     duration_us: bigint("duration"),
  *   },
  *   indexes: [{ columns: ["occurred_at"], method: "brin" }],
+ *   partitionBy: { column: "occurred_at", interval: "day", retain: "90 days" },
  * });
  * ```
  *
  * @throws {@link MillraceError} `DRAIN_TABLE_INVALID` for names that PostgreSQL would not keep,
- * unknown types, or an index on a column that is not there.
+ * unknown types, an index on a column that is not there, or partitions by a column that may be NULL.
  */
 export function defineTable(name: string, options: TableOptions): TableDefinition {
   const table = {
@@ -67,6 +78,7 @@ export function defineTable(name: string, options: TableOptions): TableDefinitio
     match: { t: options.match.t },
     columns: { ...options.columns },
     indexes: [...(options.indexes ?? [])],
+    ...(options.partitionBy !== undefined && { partitionBy: { ...options.partitionBy } }),
   };
   checkTable(table);
   return table;
@@ -78,6 +90,9 @@ export function checkTable(table: TableDefinition): void {
   checkRecordType(table.name, table.match?.t);
   checkColumns(table.name, table.columns, OWN_COLUMNS);
   for (const index of table.indexes) checkIndex(table, index);
+  if (table.partitionBy !== undefined) {
+    checkPartitionBy(table.name, table.columns, table.partitionBy);
+  }
 }
 
 function checkIndex(table: TableDefinition, index: IndexDefinition): void {

@@ -74,7 +74,7 @@ export class BatchWriter {
       client,
       landed,
       onProgress: mode.onProgress,
-      texts: new PayloadTexts(limits.maxInflatedBytes),
+      texts: new PayloadTexts(limits),
     };
     for (const segment of readSegments(batch, router, limits, mode.beforePayload)) {
       if (mode.isolating) {

@@ -33,7 +33,17 @@ function read(
   }: { segmentLength?: number; beforePayload?: (id: number) => void } = {},
 ): Segment[] {
   return [
-    ...readSegments(batch, router, { maxInflatedBytes: 1_000_000, segmentLength }, beforePayload),
+    ...readSegments(
+      batch,
+      router,
+      {
+        maxInflatedBytes: 1_000_000,
+        maxTextBytes: 9_000_000,
+        maxRecordHeapBytes: 5_000_000,
+        segmentLength,
+      },
+      beforePayload,
+    ),
   ];
 }
 

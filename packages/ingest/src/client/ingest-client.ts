@@ -119,7 +119,6 @@ class BatchingIngestClient implements IngestClient {
   #isPumpScheduled = false;
   #isTaking = true;
   #sentRecords = 0;
-  #failure: string | undefined;
 
   constructor(options: ResolvedIngestClientOptions) {
     this.options = Object.freeze(options);
@@ -211,9 +210,10 @@ class BatchingIngestClient implements IngestClient {
   }
 
   health(): Health {
-    return this.#failure === undefined
+    const failure = this.#sender?.failure;
+    return failure === undefined
       ? { healthy: true }
-      : { healthy: false, reason: `cannot deliver: ${this.#failure}` };
+      : { healthy: false, reason: `cannot deliver: ${failure}` };
   }
 
   #take(record: unknown): boolean {
@@ -261,6 +261,11 @@ class BatchingIngestClient implements IngestClient {
   }
 
   async #open(closers: CloserStack): Promise<void> {
+    // Last of all: whoever awaits `close` has been told of every drop.
+    closers.push(async () => {
+      this.#dropRest();
+      await new Promise((resolve) => setImmediate(resolve));
+    });
     const sender = new Sender({
       options: this.options,
       tokenHash: await tokenHash(this.options.token),
@@ -269,9 +274,7 @@ class BatchingIngestClient implements IngestClient {
     });
     this.#sender = sender;
     closers.push(() => sender.stop());
-    closers.push(
-      publishClientMetrics(this.options.metrics ?? defaultMetrics, () => this.status()),
-    );
+    closers.push(publishClientMetrics(this.options.metrics ?? defaultMetrics, () => this.status()));
     this.#schedulePump();
   }
 
@@ -291,14 +294,11 @@ class BatchingIngestClient implements IngestClient {
 
   #onConnectionChanged(connection: ClientConnectionState, reason: string | undefined): void {
     if (connection === "waiting") {
-      this.#failure = reason;
       this.#throttle.warn(
         "connection",
         () => ({ reason, bufferedRecords: this.#outbox.bufferedRecords }),
         `cannot deliver to ${this.options.host}:${this.options.port}, trying again`,
       );
-    } else if (connection === "connected") {
-      this.#failure = undefined;
     }
     this.#emitter.emit("connection:changed", { connection, reason });
   }

@@ -6,10 +6,12 @@ export type ServerReply = "accepted" | "refused" | "garbage";
 /** Cuts a stream of bytes into replies, wherever it was split. */
 export class ReplyReader {
   #pending = "";
+  #isOver = false;
 
   /** The replies that `chunk` completes. Nothing follows a refusal or garbage. */
   read(chunk: Buffer): ServerReply[] {
     const replies: ServerReply[] = [];
+    if (this.#isOver) return replies;
     const text = this.#pending + chunk.toString("latin1");
     let at = 0;
     while (text.startsWith(ACCEPTED, at)) {
@@ -21,6 +23,7 @@ export class ReplyReader {
     else if (!ACCEPTED.startsWith(this.#pending) && !REFUSED.startsWith(this.#pending)) {
       replies.push("garbage");
     }
+    this.#isOver = replies.at(-1) !== "accepted" && replies.length > 0;
     return replies;
   }
 }

@@ -27,6 +27,8 @@ export class Sender {
   #isProven = false;
   #isStopped = false;
   refusedBatches = 0;
+  /** Why nothing is delivered; undefined once a batch was accepted. */
+  failure: string | undefined;
 
   constructor(context: SenderOptions) {
     this.#context = context;
@@ -82,6 +84,7 @@ export class Sender {
 
   #onAccepted(): void {
     this.#isProven = true;
+    this.failure = undefined;
     this.#backoff.reset();
     this.#context.outbox.acknowledgeFirst();
     this.pump();
@@ -109,6 +112,7 @@ export class Sender {
   }
 
   #retryLater(reason: string): void {
+    this.failure = reason;
     this.#connection = undefined;
     this.#isProven = false;
     this.#retryTimer = setTimeout(() => {

@@ -73,12 +73,14 @@ export class ServerConnection {
   }
 
   #receive(chunk: Buffer): void {
-    for (const reply of this.#replies.read(chunk)) {
-      if (this.#isDone) return;
-      if (reply === "garbage" || this.#unanswered === 0) {
-        this.#lose("the server sent something that is no reply: is it an ingest server?");
-        return;
-      }
+    const replies = this.#replies.read(chunk);
+    // Counted before the first of them lets more frames go, which they cannot answer.
+    if (replies.length > this.#unanswered || replies.includes("garbage")) {
+      this.#lose("the server sent something that is no reply: is it an ingest server?");
+      return;
+    }
+    for (const reply of replies) {
+      if (this.#isDone || reply === "garbage") return;
       this.#unanswered--;
       if (this.#unanswered > 0) this.#await(this.#options.replyTimeoutMs, "no reply");
       else this.#awaitWork();

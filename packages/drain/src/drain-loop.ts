@@ -2,7 +2,9 @@ import { Backoff, messageOf, sleep } from "@millrace/core";
 import type { ClaimedBatch, ClaimSession } from "@millrace/core/buffer";
 import type { BatchLimits, WorkerMessage, WorkerPhase } from "./messages.ts";
 import { forgetMigrations, migrateWith } from "./migrate.ts";
+import type { PartitionMaintainer } from "./partitions/partition-maintainer.ts";
 import type { PostgresDestination } from "./postgres.ts";
+import { pruneRollups } from "./rollups/rollup-retention.ts";
 import type { DrainSchema } from "./schema/drain-schema.ts";
 import type { BatchWriter, LandedBatch, WriteMode } from "./write/batch-writer.ts";
 import { connect, type Connection } from "./write/connection.ts";
@@ -11,7 +13,7 @@ import { classifyFailure, isMissingObject } from "./write/sqlstate.ts";
 
 /** How often an idle worker looks for rows, in milliseconds. */
 const IDLE_POLL_MS = 25;
-/** How often the ledger is pruned, in milliseconds. */
+/** How often the ledger and the rollups are pruned, in milliseconds. */
 const PRUNE_INTERVAL_MS = 60_000;
 /** Threads that a batch may kill before its payloads are landed one noted suspect at a time. */
 const CRASHES_BEFORE_SUSPICION = 2;
@@ -26,6 +28,7 @@ export interface DrainLoopOptions {
   writer: BatchWriter;
   destination: PostgresDestination;
   schema: DrainSchema;
+  maintainer: PartitionMaintainer;
   limits: BatchLimits;
   report: (message: WorkerMessage) => void;
 }
@@ -55,6 +58,7 @@ export class DrainLoop {
       const connection = await this.#connect();
       if (connection === undefined) break;
       await this.#prune(connection);
+      await this.#maintainPartitions(connection);
       const batch = await this.#onBuffer(() => this.#nextBatch());
       if (batch === "given up") break;
       if (batch !== undefined) {
@@ -186,7 +190,10 @@ export class DrainLoop {
         const patience = isLastTry ? AbortSignal.timeout(CONNECT_WHILE_DRAINING_MS) : signal;
         connection = await connect(destination, patience);
         const opened = connection;
-        await this.#withDeadline(opened, () => migrateWith(opened.client, schema));
+        const hasMigrated = await this.#withDeadline(opened, () =>
+          migrateWith(opened.client, schema),
+        );
+        if (hasMigrated) this.#options.maintainer.makeDue();
         this.#connection = opened;
       } catch (error) {
         connection?.destroy();
@@ -251,12 +258,27 @@ export class DrainLoop {
   async #prune(connection: Connection): Promise<void> {
     if (performance.now() < this.#nextPruneAt) return;
     this.#nextPruneAt = performance.now() + PRUNE_INTERVAL_MS;
-    const { session } = this.#options;
+    const { session, schema } = this.#options;
     try {
       const openBatchIds = session.openBatchIds();
-      await this.#withDeadline(connection, () =>
-        pruneLedger(connection.client, session.bufferId, openBatchIds),
+      await this.#withDeadline(connection, async () => {
+        await pruneLedger(connection.client, session.bufferId, openBatchIds);
+        await pruneRollups(connection.client, schema, new Date());
+      });
+    } catch {
+      // The next turn connects again and reports what is wrong.
+      this.#dropConnection();
+    }
+  }
+
+  async #maintainPartitions(connection: Connection): Promise<void> {
+    const { maintainer, report } = this.#options;
+    if (!maintainer.isDue || this.#draining.signal.aborted) return;
+    try {
+      const maintained = await this.#withDeadline(connection, (onProgress) =>
+        maintainer.run(connection.client, onProgress),
       );
+      report({ type: "maintained", ...maintained });
     } catch {
       // The next turn connects again and reports what is wrong.
       this.#dropConnection();

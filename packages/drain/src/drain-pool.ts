@@ -21,6 +21,13 @@ import {
   type ResolvedDrainPoolOptions,
 } from "./drain-options.ts";
 import type { WorkerInput, WorkerMessage, WorkerPhase } from "./messages.ts";
+import {
+  addMaintenance,
+  createMaintenanceCounts,
+  type MaintenanceCounts,
+  MaintenanceLog,
+  publishMaintenanceMetrics,
+} from "./partitions/maintenance-report.ts";
 import { count, createCounters, type DrainCounters } from "./pool/drain-counters.ts";
 import { publishDrainMetrics } from "./pool/drain-metrics.ts";
 import { WorkerHandle } from "./pool/worker-handle.ts";
@@ -40,6 +47,7 @@ export interface DrainWorkerStatus {
 /** Counters of a pool and the state of its workers. */
 export interface DrainStatus extends Readonly<DrainCounters> {
   workers: readonly DrainWorkerStatus[];
+  partitions: Readonly<MaintenanceCounts>;
   /** Unix milliseconds; undefined before the first batch. */
   lastLandedAt: number | undefined;
 }
@@ -98,6 +106,8 @@ class ThreadPool implements DrainPool {
   readonly #emitter: TypedEmitter<DrainEvents>;
   readonly #lifecycle: Lifecycle;
   readonly #counters = createCounters();
+  readonly #maintenance = createMaintenanceCounts();
+  readonly #maintenanceLog: MaintenanceLog;
   readonly #workers: DrainWorkerStatus[] = [];
   #handles: WorkerHandle[] = [];
   #lastLandedAt: number | undefined;
@@ -110,6 +120,7 @@ class ThreadPool implements DrainPool {
     this.options = options;
     this.#logger = options.logger ?? defaultLogger();
     this.#throttle = new LogThrottle(this.#logger);
+    this.#maintenanceLog = new MaintenanceLog(this.#logger);
     this.#emitter = new TypedEmitter((error) =>
       this.#logger.error({ err: error }, "a drain listener threw"),
     );
@@ -122,6 +133,9 @@ class ThreadPool implements DrainPool {
           publishDrainMetrics(this.options.metrics ?? defaultMetrics, this.#counters, () =>
             this.#countPhases(),
           ),
+        );
+        closers.push(
+          publishMaintenanceMetrics(this.options.metrics ?? defaultMetrics, this.#maintenance),
         );
         closers.push(() => Promise.all(this.#handles.map((handle) => handle.stop())));
         this.#startedAt = Date.now();
@@ -164,6 +178,7 @@ class ThreadPool implements DrainPool {
     return {
       ...structuredClone(this.#counters),
       workers: this.#workers.map((worker) => ({ ...worker })),
+      partitions: { ...this.#maintenance },
       lastLandedAt: this.#lastLandedAt,
     };
   }
@@ -243,6 +258,9 @@ class ThreadPool implements DrainPool {
       }
       const { payloads, seconds } = message;
       this.#emitter.emit("batch:landed", { worker, payloads, deadLetters: letters, seconds });
+    } else if (message.type === "maintained") {
+      addMaintenance(this.#maintenance, message);
+      this.#maintenanceLog.add(message);
     } else if (message.type === "phase") {
       this.#enter(worker, message.phase, message.reason);
     }

@@ -37,8 +37,17 @@ export {
 export type { DrainErrorCode } from "./errors.ts";
 export type { WorkerPhase } from "./messages.ts";
 export { migrate } from "./migrate.ts";
+export type { MaintenanceCounts } from "./partitions/maintenance-report.ts";
 export type { DrainCounters } from "./pool/drain-counters.ts";
 export { postgres, type PostgresDestination, type PostgresOptions } from "./postgres.ts";
+export type { RollupInterval } from "./rollups/rollup-interval.ts";
+export {
+  defineRollup,
+  type ErrorCondition,
+  type RollupDefinition,
+  type RollupOptions,
+  type RollupRetention,
+} from "./rollups/rollup.ts";
 export type { DrainSchema } from "./schema/drain-schema.ts";
 export {
   bigint,
@@ -55,6 +64,7 @@ export {
   timestamptz,
   uuid,
 } from "./schema/columns.ts";
+export type { PartitionBy, PartitionInterval, Retention } from "./schema/partition-by.ts";
 export {
   defineTable,
   type IndexDefinition,

@@ -1,3 +1,4 @@
+import type { MaintenanceReport } from "./partitions/maintenance-report.ts";
 import type { DrainSchema } from "./schema/drain-schema.ts";
 import type { PostgresDestination } from "./postgres.ts";
 
@@ -42,4 +43,5 @@ export type WorkerMessage =
       deadLetters: Array<[code: string, count: number]>;
       seconds: number;
     }
+  | ({ type: "maintained" } & MaintenanceReport)
   | { type: "retry"; reason: "connection" | "schema" | "data" };

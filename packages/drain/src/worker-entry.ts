@@ -8,6 +8,7 @@ import { ClaimSession } from "@millrace/core/buffer";
 import { DrainLoop } from "./drain-loop.ts";
 import { compileRouter } from "./encode/router.ts";
 import type { DrainMessage, WorkerInput, WorkerMessage } from "./messages.ts";
+import { PartitionMaintainer } from "./partitions/partition-maintainer.ts";
 import { compileUpserts } from "./upsert/compiled-upserts.ts";
 import { BatchWriter } from "./write/batch-writer.ts";
 
@@ -41,6 +42,7 @@ const loop = new DrainLoop({
   }),
   destination,
   schema,
+  maintainer: new PartitionMaintainer(schema),
   limits,
   report,
 });

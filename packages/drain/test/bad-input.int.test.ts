@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { nightwatch } from "@millrace/drain/nightwatch";
 import { describe, expect, it } from "vitest";
@@ -76,7 +77,10 @@ describe("bad input", () => {
   it("becomes dead letters with code, reason and exact bytes, and every neighbour lands", async () => {
     expect(bomb.length * 1_000).toBeLessThan(128 * MIB);
     const database = await emptyDatabase();
-    const { append, drained, pool, logger } = await runPool({ url: database.url });
+    const { append, drained, pool, logger } = await runPool(
+      { url: database.url },
+      { schema: nightwatch() },
+    );
     for (const [index, { payload }] of BAD_INPUTS.entries())
       await append([request(index)], payload);
     await append([request(BAD_INPUTS.length)]);
@@ -91,7 +95,7 @@ describe("bad input", () => {
       expect(letter?.record_index).toBe(content === undefined ? null : 1);
       expect(letter?.reason).toMatch(reason);
       const expected = content === undefined ? Buffer.from(payload) : Buffer.from(content);
-      expect(letter?.content.equals(expected), what).toBe(true);
+      expect([what, letter?.content.equals(expected)]).toEqual([what, true]);
     }
     const [rows] = await database.query(
       `SELECT (SELECT count(*)::int FROM nightwatch_requests) AS requests,
@@ -105,7 +109,7 @@ describe("bad input", () => {
 
   it("of the wrong type is refused by every column of every table, and by no other", async () => {
     const database = await emptyDatabase();
-    const { append, drained } = await runPool({ url: database.url });
+    const { append, drained } = await runPool({ url: database.url }, { schema: nightwatch() });
     const good = log("good");
     const expected: string[] = [];
     for (const { name, match, columns } of nightwatch().tables) {
@@ -158,10 +162,8 @@ describe("bad input", () => {
   it("too long for an index is a dead letter, and no wedge", async () => {
     const database = await emptyDatabase();
     const { append, drained } = await runPool({ url: database.url });
-    // Random enough that PostgreSQL cannot compress it to the 2,704 bytes that an index row may have.
-    const long = Array.from({ length: 400_000 }, (_, index) => Math.sin(index).toString(36))
-      .join("")
-      .slice(0, 4 * MIB);
+    // No compressing brings that down to the 2,704 bytes that an index row may have.
+    const long = randomBytes(8 * MIB).toString("hex");
     await append([request(1), request(2, { trace_id: long }), request(3)]);
     await append([log("after")]);
     await drained();
@@ -179,10 +181,10 @@ describe("bad input", () => {
     ]);
   });
 
-  it("in hundreds of thousands of pieces is no more than that many rows", async () => {
+  it("in tens of thousands of pieces is no more than that many rows", async () => {
     const database = await emptyDatabase();
     const { append, drained, pool } = await runPool({ url: database.url });
-    const count = 100_000;
+    const count = 30_000;
     await append(Buffer.from(`[${"0,".repeat(count)}${JSON.stringify(log("last"))}]`));
     await drained();
     expect(pool.status()).toMatchObject({ deadLetters: count, records: 1, workerDeaths: 0 });

@@ -1,6 +1,6 @@
 import { MillraceError } from "@millrace/core";
 import { createBuffer } from "@millrace/core/buffer";
-import { createDrainPool, type DrainPoolOptions, postgres } from "@millrace/drain";
+import { createDrainPool, postgres } from "@millrace/drain";
 import { nightwatch } from "@millrace/drain/nightwatch";
 import { expect, it } from "vitest";
 
@@ -13,7 +13,7 @@ function create(options: Record<string, unknown> = {}) {
     schema: nightwatch(),
     ...options,
   };
-  return createDrainPool(complete as DrainPoolOptions);
+  return createDrainPool(complete);
 }
 
 function problemOf(options: Record<string, unknown>): string {

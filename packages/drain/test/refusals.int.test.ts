@@ -1,6 +1,8 @@
+import { migrate, postgres } from "@millrace/drain";
 import { describe, expect, it } from "vitest";
 import { countRequests, deadLetters, emptyDatabase } from "./fixtures/empty-database.ts";
 import { runPool } from "./fixtures/running-pool.ts";
+import { smallSchema } from "./fixtures/small-schema.ts";
 import { numbers, request } from "./fixtures/telemetry.ts";
 
 const REFUSE_BAD_URLS =
@@ -8,45 +10,33 @@ const REFUSE_BAD_URLS =
 
 describe("rows that the server refuses", () => {
   it.each([
-    { total: 2_000, bad: [] as number[] },
-    { total: 2_000, bad: [777] },
+    { total: 500, bad: [] as number[] },
+    { total: 500, bad: [177] },
     { total: 20_000, bad: [0, 5_000, 5_001, 19_999] },
-    { total: 300, bad: numbers(300) },
+    { total: 200, bad: numbers(200) },
   ])(
     "$bad.length of $total: exactly they are dead letters, the rest lands",
     async ({ total, bad }) => {
       const database = await emptyDatabase();
+      const isBad = new Set(bad);
+      await migrate({
+        destination: postgres({ connectionString: database.url }),
+        schema: smallSchema(),
+      });
+      await database.query(REFUSE_BAD_URLS);
       const { append, drained, pool } = await runPool(
         { url: database.url, isIdle: true },
         { batchRows: 100_000 },
       );
-      const isBad = new Set(bad);
       for (const start of numbers(total / 100)) {
-        const records = numbers(100, start * 100).map((index) =>
-          request(index, isBad.has(index) ? { url: "bad" } : {}),
-        );
-        await append(records);
-      }
-      await pool.start();
-      await drained();
-      expect(await countRequests(database)).toEqual({
-        rows: total,
-        distinct: total,
-        counted: total,
-      });
-
-      await database.query("TRUNCATE nightwatch_requests, nightwatch_user_counters");
-      await database.query(REFUSE_BAD_URLS);
-      const again = await runPool({ url: database.url, isIdle: true }, { batchRows: 100_000 });
-      for (const start of numbers(total / 100)) {
-        await again.append(
+        await append(
           numbers(100, start * 100).map((index) =>
             request(index, isBad.has(index) ? { url: "bad" } : {}),
           ),
         );
       }
-      await again.pool.start();
-      await again.drained();
+      await pool.start();
+      await drained();
       const left = total - bad.length;
       expect(await countRequests(database)).toEqual({ rows: left, distinct: left, counted: left });
       const letters = await deadLetters(database);
@@ -56,7 +46,7 @@ describe("rows that the server refuses", () => {
       expect(new Set(letters.map(({ code }) => code))).toEqual(
         new Set(bad.length > 0 ? ["sqlstate_23514"] : []),
       );
-      expect(again.pool.status().retriesByReason).toEqual(bad.length > 0 ? { data: 1 } : {});
+      expect(pool.status().retriesByReason).toEqual(bad.length > 0 ? { data: 1 } : {});
     },
   );
 
@@ -64,7 +54,9 @@ describe("rows that the server refuses", () => {
     [
       "a constraint that speaks at COMMIT",
       "23505",
-      ["ALTER TABLE nightwatch_requests ADD UNIQUE (url) DEFERRABLE INITIALLY DEFERRED"],
+      [
+        "ALTER TABLE nightwatch_requests ADD UNIQUE (url, occurred_at) DEFERRABLE INITIALLY DEFERRED",
+      ],
     ],
     [
       "a trigger that raises an exception",
@@ -94,7 +86,7 @@ describe("rows that the server refuses", () => {
     const database = await emptyDatabase();
     const { append, drained } = await runPool({ url: database.url }, { batchRows: 1_000 });
     for (const statement of statements) await database.query(statement);
-    const bad = { url: "bad", user: "nobody" };
+    const bad = { url: "bad", user: "nobody", timestamp: 1_767_225_600.5 };
     // The unique constraint takes the first of the two.
     const refused = code === "23505" ? [17] : [3, 17];
     await append(
@@ -103,9 +95,9 @@ describe("rows that the server refuses", () => {
     await drained();
     const letters = await deadLetters(database);
     expect(letters.map((letter) => letter.code)).toEqual(refused.map(() => `sqlstate_${code}`));
-    expect(letters.map(({ content }) => JSON.parse(content.toString()).trace_id)).toEqual(
-      refused.map((index) => `trace-${index}`),
-    );
+    expect(
+      letters.map(({ content }) => /"trace_id":"([^"]+)"/.exec(content.toString())?.[1]),
+    ).toEqual(refused.map((index) => `trace-${index}`));
     const left = 30 - refused.length;
     expect(await countRequests(database)).toEqual({ rows: left, distinct: left, counted: left });
   });
@@ -114,7 +106,7 @@ describe("rows that the server refuses", () => {
     const database = await emptyDatabase();
     const { append, drained, pool } = await runPool({
       url: database.url,
-      destination: { batchTimeoutMs: 700 },
+      destination: { batchTimeoutMs: 600 },
     });
     await database.query(
       `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -128,11 +120,11 @@ describe("rows that the server refuses", () => {
       "CREATE TRIGGER refuse BEFORE INSERT ON nightwatch_requests FOR EACH ROW EXECUTE FUNCTION refuse()",
     );
     await append(
-      numbers(12).map((index) => request(index, { url: "bad" })),
+      numbers(8).map((index) => request(index, { url: "bad" })),
       [request(100)],
     );
     await drained();
-    expect(await deadLetters(database)).toHaveLength(12);
+    expect(await deadLetters(database)).toHaveLength(8);
     expect(await countRequests(database)).toMatchObject({ rows: 1 });
     expect(pool.status().retriesByReason).toEqual({ data: 1 });
   });

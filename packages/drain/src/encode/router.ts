@@ -1,3 +1,4 @@
+import { rollupChecks } from "../rollups/rollup-readers.ts";
 import { checkSchema, type DrainSchema } from "../schema/drain-schema.ts";
 import { type UpsertReaders, upsertReaders } from "../upsert/upsert-readers.ts";
 import { type CompiledTable, compileTable } from "./compiled-table.ts";
@@ -34,6 +35,10 @@ export function compileRouter(schema: DrainSchema): Router {
       byType.set(type, compileUpsertOnly(upsert.name, readersOf(schema, type)));
     }
   }
+  for (const { name, match } of schema.rollups ?? []) {
+    if (byType.has(match.t)) continue;
+    byType.set(match.t, compileUpsertOnly(name, readersOf(schema, match.t)));
+  }
   const events = compileEventsTable();
   return {
     tables: [...byType.values(), events],
@@ -47,7 +52,10 @@ export function compileRouter(schema: DrainSchema): Router {
   };
 }
 
-/** Readers of what the upserts read from records of one type. */
+/** Readers of what the upserts and rollups read from records of one type. */
 function readersOf(schema: DrainSchema, type: string): UpsertReaders[] {
-  return schema.upserts.filter(({ match }) => match.t.includes(type)).map(upsertReaders);
+  return [
+    ...schema.upserts.filter(({ match }) => match.t.includes(type)).map(upsertReaders),
+    ...(schema.rollups ?? []).filter(({ match }) => match.t === type).map(rollupChecks),
+  ];
 }

@@ -1,10 +1,11 @@
 import { bigint, boolean, integer, text } from "../schema/columns.ts";
+import type { PartitionBy } from "../schema/partition-by.ts";
 import { defineTable, type TableDefinition } from "../schema/table.ts";
 import { execution, grouped, origin } from "./columns.ts";
 import { byGroup, byTime, byTrace } from "./indexes.ts";
 
 /** One table for each kind of thing that happens within an execution. */
-export function eventTables(): TableDefinition[] {
+export function eventTables(partitionBy: PartitionBy): TableDefinition[] {
   return [
     defineTable("nightwatch_queued_jobs", {
       match: { t: "queued-job" },
@@ -18,6 +19,7 @@ export function eventTables(): TableDefinition[] {
         duration_us: bigint("duration"),
       },
       indexes: [byTime],
+      partitionBy,
     }),
     defineTable("nightwatch_queries", {
       match: { t: "query" },
@@ -32,6 +34,7 @@ export function eventTables(): TableDefinition[] {
         connection_type: text("connection_type"),
       },
       indexes: [byTime, byGroup],
+      partitionBy,
     }),
     defineTable("nightwatch_exceptions", {
       match: { t: "exception" },
@@ -49,6 +52,7 @@ export function eventTables(): TableDefinition[] {
         laravel_version: text("laravel_version"),
       },
       indexes: [byTime, byTrace, byGroup],
+      partitionBy,
     }),
     defineTable("nightwatch_cache_events", {
       match: { t: "cache-event" },
@@ -62,6 +66,7 @@ export function eventTables(): TableDefinition[] {
         ttl_seconds: bigint("ttl"),
       },
       indexes: [byTime],
+      partitionBy,
     }),
     defineTable("nightwatch_mail", {
       match: { t: "mail" },
@@ -79,6 +84,7 @@ export function eventTables(): TableDefinition[] {
         failed: boolean("failed"),
       },
       indexes: [byTime],
+      partitionBy,
     }),
     defineTable("nightwatch_notifications", {
       match: { t: "notification" },
@@ -91,6 +97,7 @@ export function eventTables(): TableDefinition[] {
         failed: boolean("failed"),
       },
       indexes: [byTime],
+      partitionBy,
     }),
     defineTable("nightwatch_outgoing_requests", {
       match: { t: "outgoing-request" },
@@ -106,6 +113,7 @@ export function eventTables(): TableDefinition[] {
         status_code: integer("status_code"),
       },
       indexes: [byTime],
+      partitionBy,
     }),
     defineTable("nightwatch_logs", {
       match: { t: "log" },
@@ -118,6 +126,7 @@ export function eventTables(): TableDefinition[] {
         extra: text("extra"),
       },
       indexes: [byTime, byTrace],
+      partitionBy,
     }),
   ];
 }

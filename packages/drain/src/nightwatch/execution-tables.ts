@@ -1,10 +1,11 @@
 import { bigint, boolean, integer, text, textArray } from "../schema/columns.ts";
+import type { PartitionBy } from "../schema/partition-by.ts";
 import { defineTable, type TableDefinition } from "../schema/table.ts";
 import { counters, grouped, stages, user } from "./columns.ts";
 import { byGroup, byTime, byTrace } from "./indexes.ts";
 
 /** One table for each kind of execution: what everything else happens within. */
-export function executionTables(): TableDefinition[] {
+export function executionTables(partitionBy: PartitionBy): TableDefinition[] {
   return [
     defineTable("nightwatch_requests", {
       match: { t: "request" },
@@ -37,6 +38,7 @@ export function executionTables(): TableDefinition[] {
         payload: text("payload"),
       },
       indexes: [byTime, byTrace, byGroup],
+      partitionBy,
     }),
     defineTable("nightwatch_commands", {
       match: { t: "command" },
@@ -51,6 +53,7 @@ export function executionTables(): TableDefinition[] {
         ...counters,
       },
       indexes: [byTime],
+      partitionBy,
     }),
     // A job that fails itself sends two records with one attempt_id; the later one has the longer duration.
     defineTable("nightwatch_job_attempts", {
@@ -69,6 +72,7 @@ export function executionTables(): TableDefinition[] {
         ...counters,
       },
       indexes: [byTime],
+      partitionBy,
     }),
     defineTable("nightwatch_scheduled_tasks", {
       match: { t: "scheduled-task" },
@@ -87,6 +91,7 @@ export function executionTables(): TableDefinition[] {
         ...counters,
       },
       indexes: [byTime],
+      partitionBy,
     }),
   ];
 }

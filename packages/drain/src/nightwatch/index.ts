@@ -5,9 +5,9 @@
  */
 import type { DrainSchema } from "../schema/drain-schema.ts";
 import type { PartitionBy, PartitionInterval, Retention } from "../schema/partition-by.ts";
-import { checkTable } from "../schema/table.ts";
 import { eventTables } from "./event-tables.ts";
 import { executionTables } from "./execution-tables.ts";
+import { rollups } from "./rollups.ts";
 import { upserts } from "./upserts.ts";
 
 /** Options of {@link nightwatch}. */
@@ -21,11 +21,19 @@ export interface NightwatchOptions {
   readonly retain?: Retention | undefined;
   /** How much time one partition of a table holds, in UTC. @default "day" */
   readonly partitionInterval?: PartitionInterval | undefined;
+  /**
+   * Count requests, queries, job attempts and exceptions per minute (kept 7 days) and per hour (kept a
+   * year) in `nightwatch_request_rollups`, `nightwatch_query_rollups`, `nightwatch_job_rollups` and
+   * `nightwatch_exception_rollups`.
+   *
+   * @default true
+   */
+  readonly rollups?: boolean | undefined;
 }
 
 /**
- * Declares a table for each record type of the Nightwatch protocol, and three that records are merged
- * into: `nightwatch_issues`, `nightwatch_user_counters` and `nightwatch_users`.
+ * Declares a table for each record type of the Nightwatch protocol, three that records are merged
+ * into (`nightwatch_issues`, `nightwatch_user_counters` and `nightwatch_users`), and rollups.
  *
  * Columns keep the names of the wire with their unit (`duration` is `duration_us`), except
  * `occurred_at` (`timestamp`), `record_version` (`v`), `group_hash` (`_group`), `user_id` (`user`,
@@ -47,10 +55,10 @@ export function nightwatch(options: NightwatchOptions = {}): DrainSchema {
     interval: options.partitionInterval ?? "day",
     ...(options.retain !== undefined && { retain: options.retain }),
   };
-  const tables = [...executionTables(), ...eventTables()].map((table) => ({
-    ...table,
-    partitionBy,
-  }));
-  for (const table of tables) checkTable(table);
-  return { tables, upserts: upserts() };
+  const tables = [...executionTables(partitionBy), ...eventTables(partitionBy)];
+  return {
+    tables,
+    upserts: upserts(),
+    ...(options.rollups !== false && { rollups: rollups() }),
+  };
 }

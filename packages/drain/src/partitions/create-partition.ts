@@ -1,3 +1,4 @@
+import { sleep } from "@millrace/core";
 import type { Client } from "pg";
 import { quoteIdentifier } from "../schema/identifier.ts";
 import { defaultPartitionName } from "../schema/partition-by.ts";
@@ -10,8 +11,9 @@ import type { NewPartition } from "./partition-plan.ts";
 export const MAX_MOVED_ROWS = 500_000;
 /** Rows that one statement moves. */
 const MOVED_AT_ONCE = 20_000;
-/** Tries to get the default partition to itself, once rows have been copied for it. */
-const LOCK_TRIES = 5;
+/** Tries to get the table alone once rows have been moved, and the time that others have between. */
+const LOCK_TRIES = 4;
+const LOCK_PAUSE_MS = 200;
 
 export type CreateOutcome =
   | { kind: "created"; movedRows: number }
@@ -22,11 +24,10 @@ export type CreateOutcome =
 
 /**
  * Makes a partition and moves its rows there that lie in the default partition, all in the
- * transaction that the caller has begun: readers see each row once at any time.
+ * transaction that the caller has begun.
  *
  * The partition is made apart and then attached, since attaching lets COPY into the parent go on
- * where `CREATE TABLE ... PARTITION OF` shuts it out. The default partition is locked only at the
- * end, after nearly all rows are moved: COPY into it waits for the rest and the attaching alone.
+ * where `CREATE TABLE ... PARTITION OF` shuts it out.
  */
 export async function createPartition(
   client: Client,
@@ -39,27 +40,47 @@ export async function createPartition(
   if (presence !== undefined) return { kind: presence };
   const { defaultPartition } = parent;
   let movedRows = 0;
-  if (defaultPartition !== undefined) {
+  if (defaultPartition === undefined) {
+    await client.query(createLike(parent, name));
+  } else {
     const where = rangeCondition(parent, partition);
     const rows = await countRows(client, defaultPartition, where);
     if (rows > MAX_MOVED_ROWS) return { kind: "too many rows" };
     await client.query(createLike(parent, name));
-    const move =
-      rows === 0 ? undefined : await moveStatement(client, parent, defaultPartition, name, where);
-    if (move !== undefined) movedRows += await moveRows(client, move, onProgress);
-    await lockAlone(client, defaultPartition, movedRows > 0 ? LOCK_TRIES : 1);
-    // What landed since: whoever wrote there has ended, and the next one waits.
-    const rest = await countRows(client, defaultPartition, where);
-    if (rest > 0) {
-      const again =
-        move ?? (await moveStatement(client, parent, defaultPartition, name, where));
-      movedRows += await moveRows(client, again, onProgress);
+    if (rows > 0 || !(await holdsNone(client, defaultPartition, where))) {
+      const move = await moveStatement(client, parent, defaultPartition, name, where);
+      movedRows = await moveAll(client, parent, move, onProgress);
     }
-  } else {
-    await client.query(createLike(parent, name));
   }
   await client.query(attachStatement(parent.name, name, partition));
   return { kind: "created", movedRows };
+}
+
+/** Shuts everybody out of the default partition if it holds no rows of the range, as is usual. */
+async function holdsNone(client: Client, partition: string, where: string): Promise<boolean> {
+  await client.query("SAVEPOINT empty");
+  await client.query(`LOCK TABLE ONLY ${partition} IN ACCESS EXCLUSIVE MODE`);
+  if ((await countRows(client, partition, where)) === 0) return true;
+  await client.query("ROLLBACK TO SAVEPOINT empty");
+  return false;
+}
+
+/**
+ * Moves rows with nobody shut out, and at the end, with everybody out of the table, the few that
+ * have landed since.
+ *
+ * To lock the default partition would be enough for those who write. But a query that waits for it
+ * has chosen its partitions already, and would miss the rows where they are now.
+ */
+async function moveAll(
+  client: Client,
+  parent: PartitionedParent,
+  move: string,
+  onProgress: () => void,
+): Promise<number> {
+  const movedRows = await moveRows(client, move, onProgress);
+  await lockAlone(client, parent.name);
+  return movedRows + (await moveRows(client, move, onProgress));
 }
 
 /** Makes the default partition again. */
@@ -148,16 +169,17 @@ async function moveRows(client: Client, move: string, onProgress: () => void): P
   }
 }
 
-/** To give the copied rows up for one missed lock would be a waste. */
-async function lockAlone(client: Client, partition: string, tries: number): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+/** To give the moved rows up for one missed lock would be a waste. */
+async function lockAlone(client: Client, table: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
     await client.query("SAVEPOINT moved");
     try {
-      await client.query(`LOCK TABLE ONLY ${partition} IN ACCESS EXCLUSIVE MODE`);
+      await client.query(`LOCK TABLE ONLY ${table} IN ACCESS EXCLUSIVE MODE`);
       return;
     } catch (error) {
-      if (attempt >= tries || !isBusy(error)) throw error;
+      if (tries === LOCK_TRIES || !isBusy(error)) throw error;
       await client.query("ROLLBACK TO SAVEPOINT moved");
+      await sleep(LOCK_PAUSE_MS);
     }
   }
 }

@@ -40,7 +40,7 @@ export async function expireDefaultRows(
      WHERE ctid = ANY (ARRAY(
        SELECT ctid FROM ONLY ${defaultPartition} WHERE received_at < $1 LIMIT ${EXPIRED_AT_ONCE}
      ))`,
-    [moment],
+    [moment.toISOString()],
   );
   return rowCount ?? 0;
 }
@@ -57,7 +57,7 @@ export async function readLateMoments(
     `SELECT DISTINCT date_trunc('${interval}', ${quoteIdentifier(column)}, 'UTC') AS moment
      FROM ONLY ${defaultPartition}
      WHERE ${quoteIdentifier(column)} >= $1 AND ${quoteIdentifier(column)} < $2`,
-    [range.from, range.to],
+    [range.from.toISOString(), range.to.toISOString()],
   );
   return rows.map(({ moment }) => moment);
 }

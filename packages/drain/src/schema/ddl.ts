@@ -1,3 +1,4 @@
+import { rollupStatements } from "../rollups/rollup-ddl.ts";
 import { EVENTS_TABLE } from "./events-table.ts";
 import type { ColumnDefinition, ColumnType } from "./columns.ts";
 import type { DrainSchema } from "./drain-schema.ts";
@@ -33,6 +34,7 @@ export function tableStatements(schema: DrainSchema): string[] {
   return [
     ...schema.tables.flatMap(copyTableStatements),
     ...schema.upserts.flatMap(upsertTableStatements),
+    ...rollupStatements(schema.rollups ?? []),
     ...eventsTableStatements(),
   ];
 }

@@ -1,3 +1,4 @@
+import { checkRollup, type RollupDefinition } from "../rollups/rollup.ts";
 import { tableInvalid } from "./definition-check.ts";
 import { isPartitionName } from "./partition-by.ts";
 import { checkTable, type TableDefinition } from "./table.ts";
@@ -7,6 +8,8 @@ import { checkUpsert, type UpsertDefinition } from "./upsert.ts";
 export interface DrainSchema {
   readonly tables: readonly TableDefinition[];
   readonly upserts: readonly UpsertDefinition[];
+  /** @default [] */
+  readonly rollups?: readonly RollupDefinition[] | undefined;
 }
 
 /**
@@ -30,6 +33,10 @@ export function checkSchema(schema: DrainSchema): void {
   for (const upsert of schema.upserts) {
     checkUpsert(upsert);
     claimName(names, upsert.name);
+  }
+  for (const rollup of schema.rollups ?? []) {
+    checkRollup(rollup);
+    claimName(names, rollup.name);
   }
   for (const { name, partitionBy } of schema.tables) {
     const other = [...names].find((taken) => isPartitionName(name, taken));

@@ -69,7 +69,10 @@ export function checkPartitionBy(
     );
   }
   if (!INTERVALS.includes(interval)) {
-    throw tableInvalid(table, `partitionBy.interval is day or month, not ${String(interval)}`);
+    throw tableInvalid(
+      table,
+      `partitionBy.interval is day or month, not ${JSON.stringify(interval)}`,
+    );
   }
   if (retain !== undefined && parseRetention(retain) === undefined) {
     throw tableInvalid(

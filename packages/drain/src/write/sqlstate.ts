@@ -15,8 +15,8 @@ const TRANSIENT_CLASSES: ReadonlySet<string> = new Set(
 );
 /** 42 syntax or access rule, 28 authorisation, 3D and 3F no such database or schema, 0A unsupported. */
 const SCHEMA_CLASSES = new Set(["42", "28", "3D", "3F", "0A"]);
-/** No such table, column or schema: making the tables again may help. */
-const MISSING = new Set(["42P01", "42703", "3F000"]);
+/** No such table, column, function or schema: making the tables again may help. */
+const MISSING = new Set(["42P01", "42703", "42883", "3F000"]);
 
 /**
  * Decides by SQLSTATE alone, never by the text of a message: a row can hold any text.
@@ -37,7 +37,7 @@ export function classifyFailure(error: unknown): FailureKind {
   return SCHEMA_CLASSES.has(errorClass) ? "schema" : "data";
 }
 
-/** Whether an error says that a table, column or schema is not there. */
+/** Whether an error says that a table, column, function or schema is not there. */
 export function isMissingObject(error: unknown): boolean {
   return MISSING.has(sqlStateOf(error) ?? "");
 }

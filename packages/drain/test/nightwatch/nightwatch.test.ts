@@ -48,6 +48,18 @@ test("the schema is plain data", () => {
   expect(JSON.parse(JSON.stringify(schema))).toEqual(schema);
 });
 
+test("every table that records are copied to is partitioned by when they happened", () => {
+  const partitionBy = { column: "occurred_at", interval: "day" };
+  expect(schema.tables.map((table) => table.partitionBy)).toEqual(
+    schema.tables.map(() => partitionBy),
+  );
+  const { tables } = nightwatch({ retain: "30 days", partitionInterval: "month" });
+  expect(tables[0]?.partitionBy).toEqual({
+    ...{ column: "occurred_at", interval: "month", retain: "30 days" },
+  });
+  expect(() => nightwatch({ retain: "30" as "30 days" })).toThrow("partitionBy.retain");
+});
+
 describe("a captured record", () => {
   test.each(copied.map((sample, index) => [sample.t, index, sample] as const))(
     "%s (%i) keeps every field in exactly one column, unchanged",

@@ -34,6 +34,20 @@ test("a table has its columns, its own three, what it has gained, and its indexe
   expect(statements[4]).toContain(`CREATE TABLE IF NOT EXISTS "millrace_events"`);
 });
 
+test("a partitioned table has a default partition, unless it exists unpartitioned", () => {
+  const table = defineTable("views", {
+    match: { t: "view" },
+    columns: { occurred_at: timestamptz("timestamp", { required: true }) },
+    partitionBy: { column: "occurred_at", interval: "month" },
+  });
+  const [create, partition] = tableStatements({ tables: [table], upserts: [] });
+  expect(create).toMatch(/\n\) PARTITION BY RANGE \("occurred_at"\)$/);
+  expect(partition).toContain("partrelid = to_regclass('views') AND partdefid = 0");
+  expect(partition).toContain(
+    `CREATE TABLE IF NOT EXISTS "views_default"\n      PARTITION OF "views" DEFAULT`,
+  );
+});
+
 test("an upsert table has the token and its key as primary key", () => {
   const upsert = defineUpsert("pages", {
     match: { t: "view" },

@@ -7,8 +7,10 @@ import {
   integer,
   text,
   textArray,
+  timestamptz,
 } from "../../src/schema/columns.ts";
-import { defineTable, type TableOptions } from "../../src/schema/table.ts";
+import type { PartitionBy } from "../../src/schema/partition-by.ts";
+import { checkTable, defineTable, type TableOptions } from "../../src/schema/table.ts";
 import { defineUpsert, type UpsertOptions } from "../../src/schema/upsert.ts";
 
 const tableOptions: TableOptions = { match: { t: "x" }, columns: { a: text("a") } };
@@ -88,6 +90,51 @@ describe("a table", () => {
     expect(problemOf(() => defineTable("a_table", options))).toContain(problem);
   });
 
+  test.each<[Partial<PartitionBy>, string]>([
+    [{ column: "b" }, "which b is not"],
+    [{ column: "a" }, "which a is not"],
+    [{ column: "maybe_at" }, "which maybe_at is not"],
+    [{ column: "toString" }, "which toString is not"],
+    [{ interval: "week" as "day" }, 'is day or month, not "week"'],
+    [{ retain: "30" as "30 days" }, 'is like "30 days"'],
+    [{ retain: "0 days" }, "retain"],
+    [{ retain: "-1 days" }, "retain"],
+    [{ retain: "1.5 days" }, "retain"],
+    [{ retain: "30 days; drop table x" as "30 days" }, "retain"],
+    [null as unknown as PartitionBy, "partitionBy must be { column, interval, retain? }"],
+  ])("partitioned by %o is refused", (change, problem) => {
+    const columns = {
+      a: text("a"),
+      at: timestamptz("at", { required: true }),
+      maybe_at: timestamptz("at"),
+    };
+    const partitionBy = change && { column: "at", interval: "day" as const, ...change };
+    const options = { ...tableOptions, columns, partitionBy };
+    expect(
+      problemOf(() =>
+        checkTable({
+          ...defineTable("a_table", { ...options, partitionBy: undefined }),
+          partitionBy,
+        }),
+      ),
+    ).toContain(problem);
+  });
+
+  test("partitioned by when its records arrived needs no column for it", () => {
+    const partitionBy = { column: "received_at", interval: "month", retain: "1 year" } as const;
+    const table = defineTable("a_table", { ...tableOptions, partitionBy });
+    expect(table.partitionBy).toEqual(partitionBy);
+    expect(JSON.parse(JSON.stringify(table))).toEqual(table);
+  });
+
+  test("partitioned under a name that leaves no room for its partitions is refused", () => {
+    const partitionBy = { column: "received_at", interval: "day" } as const;
+    const define = (length: number) => () =>
+      defineTable("a".repeat(length), { ...tableOptions, partitionBy });
+    expect(define(53)().name).toHaveLength(53);
+    expect(problemOf(define(54))).toContain("those of its partitions leave it 53");
+  });
+
   test("without a record type is refused", () => {
     const options = { ...tableOptions, match: { t: "" } };
     expect(problemOf(() => defineTable("a_table", options))).toContain("match.t must be");
@@ -128,6 +175,19 @@ describe("a schema", () => {
     const upserts = [defineUpsert("a_table", upsertOptions)];
     expect(problemOf(() => checkSchema({ tables: [table], upserts }))).toContain("declared twice");
   });
+
+  test.each(["a_table_default", "a_table_p20261123", "a_table_p202611"])(
+    "with a table called like a partition, %s, is refused",
+    (name) => {
+      const partitionBy = { column: "received_at", interval: "day" } as const;
+      const other = defineTable(name, { ...tableOptions, match: { t: "y" } });
+      const tables = [{ ...table, partitionBy }, other];
+      expect(problemOf(() => checkSchema({ tables, upserts: [] }))).toContain(
+        "partitions of a_table may be called so",
+      );
+      expect(() => checkSchema({ tables: [table, other], upserts: [] })).not.toThrow();
+    },
+  );
 
   test("written by hand is checked too", () => {
     const tables = [{ ...table, name: "A" }];

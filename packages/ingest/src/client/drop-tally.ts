@@ -1,5 +1,5 @@
 /** Every way to lose a record, for `status()`, metrics and events. */
-export const DROP_REASONS = [
+const DROP_REASONS = [
   "unencodable",
   "too_large",
   "buffer_full",

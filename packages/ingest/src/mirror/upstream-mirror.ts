@@ -2,8 +2,8 @@ import { Backoff, type LogThrottle } from "@millrace/core";
 import { Fifo } from "../client/fifo.ts";
 import type { SendResult, UpstreamLink } from "./upstream-link.ts";
 
-/** Every end of a copy; the `outcome` label of `millrace_ingest_mirror_payloads_total`. */
-export const MIRROR_OUTCOMES = [
+/** Every end of a copy, for `status()` and metrics. */
+const MIRROR_OUTCOMES = [
   "delivered",
   "refused",
   "timed_out",

@@ -54,6 +54,7 @@ describe("encodeRecord", () => {
         expect(encodeRecord(record)).toEqual({ text: JSON.stringify(record) });
         expect(JSON.stringify(record)).not.toContain("\n");
       }),
+      { numRuns: 50 },
     );
   });
 });

@@ -1,6 +1,12 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { waitFor } from "@millrace/core/testing";
 import type { IngestClientEvents } from "@millrace/ingest";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { readStored, runServer } from "../support/running-server.ts";
 import { HostileServer } from "./hostile-server.ts";
 import { numbered, runClient } from "./running-client.ts";
@@ -55,6 +61,55 @@ it("nothing acknowledged is lost when the server is closed and started again und
   expect(new Set(stored.map(({ n }) => n)).size).toBe(sent);
   expect(stored.length - sent).toBeLessThanOrEqual(8 * 5);
   expect(client.status().acknowledgedRecords).toBe(sent);
+});
+
+async function serveInProcess(
+  path: string,
+  port = 0,
+): Promise<{ child: ChildProcess; port: number }> {
+  const fixture = fileURLToPath(new URL("../fixtures/serves-until-killed.ts", import.meta.url));
+  const child = spawn(
+    process.execPath,
+    ["--conditions=@millrace/source", fixture, path, String(port)],
+    { stdio: ["ignore", "pipe", "ignore"] },
+  );
+  onTestFinished(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  });
+  const [address] = (await once(child.stdout, "data")) as [Buffer];
+  return { child, port: (JSON.parse(address.toString()) as { port: number }).port };
+}
+
+it("nothing acknowledged is lost, and all arrives, when the server is killed under load", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-client-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, "buffer.db");
+  const first = await serveInProcess(path);
+  const { client } = await runClient({ port: first.port, maxBatchRecords: 5, maxBatchDelayMs: 1 });
+  let sent = 0;
+  const sending = setInterval(() => {
+    client.send(numbered(20, sent));
+    sent += 20;
+  }, 1);
+  try {
+    await waitFor(() => client.status().acknowledgedRecords > 500);
+    const { acknowledgedRecords } = client.status();
+    first.child.kill("SIGKILL");
+    await once(first.child, "exit");
+    await waitFor(() => client.status().connection === "waiting");
+    await serveInProcess(path, first.port);
+    await waitFor(() => client.status().acknowledgedRecords > acknowledgedRecords + 500);
+  } finally {
+    clearInterval(sending);
+  }
+  expect(await client.flush()).toBe(true);
+  expect(client.status().acknowledgedRecords).toBe(sent);
+  const stored = readStored(path).flatMap(
+    ({ payload }) => JSON.parse(payload.toString()) as Array<{ n: number }>,
+  );
+  expect(new Set(stored.map(({ n }) => n)).size).toBe(sent);
 });
 
 it("at-most-once never sends a batch twice, and counts those of unknown fate", async () => {

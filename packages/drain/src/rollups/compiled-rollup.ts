@@ -1,0 +1,171 @@
+import { type RecordMeta, tokenText } from "../encode/record-meta.ts";
+import { microsecondsText, timestampText } from "../encode/timestamp-text.ts";
+import type { UpsertStatement } from "../upsert/upsert-statement.ts";
+import { KeyBudget, OTHER_KEY } from "./key-budget.ts";
+import { RollupCell, type RollupSample } from "./rollup-cell.ts";
+import { statementValues } from "./rollup-chunks.ts";
+import { rollupReaders } from "./rollup-readers.ts";
+import { rollupSql } from "./rollup-statement.ts";
+import { RollupWindow } from "./rollup-window.ts";
+import type { ErrorCondition, RollupDefinition } from "./rollup.ts";
+import { sketchBin } from "./sketch.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What a batch adds to one rollup. */
+export interface RollupGroup {
+  /** @throws {@link RecordRefused}, having changed nothing. */
+  collect(record: Fields, meta: RecordMeta): void;
+  /** The statements that merge the rows into the table, to be run in this order. */
+  statements(): UpsertStatement[];
+}
+
+/** One rollup, ready to count records. */
+export interface CompiledRollup {
+  readonly name: string;
+  readonly types: readonly string[];
+  createGroup(): RollupGroup;
+}
+
+/** The cells of one token and key. */
+interface KeyCells {
+  /** Token, then the key columns. */
+  readonly key: readonly string[];
+  /** For each interval, cells by the start of their bucket in Unix seconds. */
+  readonly cells: ReadonlyArray<Map<number, RollupCell>>;
+}
+
+/** Between the parts of a key; no checked text holds it. */
+const KEY_SEPARATOR = "\0";
+const MICROSECONDS = 1_000_000;
+
+/** Compiles one rollup. Compile once per thread: it remembers the keys of the hour. */
+export function compileRollup(rollup: RollupDefinition): CompiledRollup {
+  const readers = rollupReaders(rollup);
+  const text = rollupSql(rollup);
+  const isError = errorTest(rollup.errors);
+  const budget = new KeyBudget(rollup.maxKeys);
+  const otherKey = readers.key.map(() => OTHER_KEY);
+  const windows = rollup.intervals
+    .map((interval) => new RollupWindow(rollup, interval))
+    .toSorted((left, right) => left.seconds - right.seconds);
+
+  const valuesOf = ({ seconds, bucket, key, cell }: RollupRow): Array<string | null> => [
+    String(seconds),
+    timestampText(bucket) ?? null,
+    ...key,
+    cell.occurrences,
+    ...(rollup.errors === undefined ? [] : [cell.errors]),
+    ...(rollup.duration === undefined ? [] : cell.durationValues()),
+    microsecondsText(cell.lastSeenAt) ?? null,
+    ...cell.latest,
+  ];
+
+  const createGroup = (): RollupGroup => {
+    const byKey = new Map<string, KeyCells>();
+
+    const cellsOf = (parts: readonly string[], meta: RecordMeta): KeyCells["cells"] => {
+      const token = tokenText(meta.token);
+      let key = parts.join(KEY_SEPARATOR);
+      const isAdmitted = budget.admits(token, key, meta.receivedAt);
+      if (!isAdmitted) key = otherKey.join(KEY_SEPARATOR);
+      const rowKey = token + KEY_SEPARATOR + key;
+      let entry = byKey.get(rowKey);
+      if (entry === undefined) {
+        entry = {
+          key: [token, ...(isAdmitted ? parts : otherKey)],
+          cells: windows.map(() => new Map<number, RollupCell>()),
+        };
+        byKey.set(rowKey, entry);
+      }
+      return entry.cells;
+    };
+
+    return {
+      collect(record, meta) {
+        const moment = record[readers.occurredAt.field];
+        readers.occurredAt.read(moment);
+        const parts = readers.key.map((reader) => reader.read(record[reader.field]) ?? "");
+        const latest = readers.latest.map((reader) => reader.read(record[reader.field]));
+        const sample = sampleOf(record, moment as number);
+        const seconds = Math.floor(sample.microseconds / MICROSECONDS);
+        const buckets = windows.map((window) => window.bucketOf(seconds, meta.receivedAt));
+        if (buckets.every((bucket) => bucket === undefined)) return;
+        const cells = cellsOf(parts, meta);
+        for (let index = 0; index < buckets.length; index++) {
+          const [bucket, byBucket] = [buckets[index], cells[index]];
+          if (bucket === undefined || byBucket === undefined) continue;
+          let cell = byBucket.get(bucket);
+          if (cell === undefined) {
+            cell = new RollupCell();
+            byBucket.set(bucket, cell);
+          }
+          cell.add(sample);
+          if (sample.microseconds >= cell.lastSeenAt) {
+            cell.lastSeenAt = sample.microseconds;
+            cell.latest = latest;
+          }
+        }
+      },
+      statements: () =>
+        statementValues(inLockOrder(windows, byKey).map(valuesOf)).map((values) => ({
+          text,
+          values,
+        })),
+    };
+  };
+
+  const sampleOf = (record: Fields, unixSeconds: number): RollupSample => {
+    const { duration: reader } = readers;
+    const value = reader === undefined ? undefined : record[reader.field];
+    const duration = reader?.read(value) == null ? undefined : (value as number);
+    return {
+      // As the table rounds it: a moment just before midnight may be the next day's.
+      microseconds: Math.round(unixSeconds * MICROSECONDS),
+      isError: isError(record),
+      duration,
+      bin: duration === undefined ? 0 : sketchBin(duration),
+    };
+  };
+
+  return { name: rollup.name, types: [rollup.match.t], createGroup };
+}
+
+function errorTest(errors: ErrorCondition | undefined): (record: Fields) => boolean {
+  if (errors === undefined) return () => false;
+  const { field } = errors;
+  if ("equals" in errors) return (record) => record[field] === errors.equals;
+  return (record) => {
+    const value = record[field];
+    return typeof value === "number" && value >= errors.atLeast;
+  };
+}
+
+interface RollupRow {
+  readonly seconds: number;
+  readonly bucket: number;
+  readonly rowKey: string;
+  readonly key: readonly string[];
+  readonly cell: RollupCell;
+}
+
+/** The same order in every process: sessions that lock rows in one order cannot deadlock. */
+function inLockOrder(
+  windows: readonly RollupWindow[],
+  byKey: ReadonlyMap<string, KeyCells>,
+): RollupRow[] {
+  const rows: RollupRow[] = [];
+  for (const [rowKey, { key, cells }] of byKey) {
+    for (const [index, { seconds }] of windows.entries()) {
+      for (const [bucket, cell] of cells[index] ?? []) {
+        rows.push({ seconds, bucket, rowKey, key, cell });
+      }
+    }
+  }
+  return rows.toSorted(
+    (left, right) =>
+      left.seconds - right.seconds ||
+      left.bucket - right.bucket ||
+      (left.rowKey < right.rowKey ? -1 : 1),
+  );
+}

@@ -11,6 +11,8 @@ export interface MillraceErrorInit extends ErrorOptions {
 /** Codes thrown by `@millrace/core`; listed with their way out in docs/reference/errors.md. */
 export type CoreErrorCode =
   | "BUFFER_CLOSED"
+  | "BUFFER_DAMAGED"
+  | "BUFFER_DISK_LOW"
   | "BUFFER_FULL"
   | "BUFFER_LOCKED"
   | "BUFFER_NOT_WRITABLE"

@@ -6,7 +6,9 @@ import type { PartitionMaintainer } from "./partitions/partition-maintainer.ts";
 import type { PostgresDestination } from "./postgres.ts";
 import { pruneRollups } from "./rollups/rollup-retention.ts";
 import type { DrainSchema } from "./schema/drain-schema.ts";
+import { type UnsettledBatch, UnsettledBatches } from "./unsettled-batches.ts";
 import type { BatchWriter, LandedBatch, WriteMode } from "./write/batch-writer.ts";
+import { passBarrier } from "./write/barrier.ts";
 import { connect, type Connection } from "./write/connection.ts";
 import { pruneLedger } from "./write/ledger.ts";
 import { classifyFailure, isMissingObject } from "./write/sqlstate.ts";
@@ -41,6 +43,7 @@ export class DrainLoop {
   #connection: Connection | undefined;
   #phase: WorkerPhase | undefined;
   #reason: string | undefined;
+  readonly #unsettled = new UnsettledBatches();
   #triesWhileDraining = 0;
   #nextPruneAt = 0;
 
@@ -59,13 +62,20 @@ export class DrainLoop {
       if (connection === undefined) break;
       await this.#prune(connection);
       await this.#maintainPartitions(connection);
+      if (this.#unsettled.isDue) {
+        if (!(await this.#passBarrier(connection))) break;
+        continue;
+      }
       const batch = await this.#onBuffer(() => this.#nextBatch());
       if (batch === "given up") break;
       if (batch !== undefined) {
         if (!(await this.#land(batch))) break;
         continue;
       }
-      if (this.#draining.signal.aborted) break;
+      if (this.#draining.signal.aborted) {
+        if (this.#unsettled.size === 0 || !(await this.#passBarrier(connection))) break;
+        continue;
+      }
       this.#backoff.reset();
       this.#enter("idle");
       await sleep(IDLE_POLL_MS, this.#draining.signal);
@@ -75,7 +85,7 @@ export class DrainLoop {
 
   #nextBatch(): ClaimedBatch | undefined {
     const { session, limits } = this.#options;
-    const recovered = session.recover();
+    const recovered = session.recover(this.#unsettled.batchIds);
     if (recovered !== undefined) return recovered;
     const { rows, bytes, oldestReceivedAt } = session.pending();
     if (rows === 0) return undefined;
@@ -101,7 +111,15 @@ export class DrainLoop {
       if (!hasWaited) this.#enter("landing");
       try {
         const landed = await this.#write(connection, batch, isolating, isSuspicious);
-        return await this.#settle(batch, landed, startedAt);
+        this.#unsettled.add({
+          batchId: batch.batchId,
+          payloads: batch.payloads.length,
+          landed,
+          seconds: (performance.now() - startedAt) / 1_000,
+        });
+        // What an earlier try committed may not be on the disk yet.
+        const isOnDisk = this.#options.destination.synchronousCommit === "on" && !landed.wasLanded;
+        return isOnDisk ? await this.#settle(this.#unsettled.take()) : true;
       } catch (error) {
         const kind = classifyFailure(error);
         if (kind === "data" && !isolating) {
@@ -132,22 +150,41 @@ export class DrainLoop {
     });
   }
 
-  /** Lets a batch go that PostgreSQL holds. @returns false when the buffer would not, when draining. */
-  async #settle(batch: ClaimedBatch, landed: LandedBatch, startedAt: number): Promise<boolean> {
+  /** Lets batches go that PostgreSQL holds for good. @returns false when the buffer would not, when draining. */
+  async #settle(batches: readonly UnsettledBatch[]): Promise<boolean> {
     const { session, report } = this.#options;
-    const settled = await this.#onBuffer(() => session.settle(batch.batchId));
-    if (settled === "given up") return false;
-    this.#backoff.reset();
-    report({
-      type: "landed",
-      wasLanded: landed.wasLanded,
-      payloads: batch.payloads.length,
-      deadPayloads: landed.deadPayloads,
-      records: [...landed.records],
-      deadLetters: [...landed.deadLetters],
-      seconds: (performance.now() - startedAt) / 1_000,
-    });
+    for (const { batchId, payloads, landed, seconds } of batches) {
+      const settled = await this.#onBuffer(() => session.settle(batchId));
+      if (settled === "given up") return false;
+      this.#backoff.reset();
+      report({
+        type: "landed",
+        wasLanded: landed.wasLanded,
+        payloads,
+        deadPayloads: landed.deadPayloads,
+        records: [...landed.records],
+        deadLetters: [...landed.deadLetters],
+        seconds,
+      });
+    }
     return true;
+  }
+
+  /** @returns false when it is time to give up: the worker was told to end. */
+  async #passBarrier(connection: Connection): Promise<boolean> {
+    let onDisk: Set<string>;
+    try {
+      onDisk = await this.#withDeadline(connection, () =>
+        passBarrier(connection.client, this.#unsettled.batchIds),
+      );
+    } catch (error) {
+      return this.#waitAfter(error);
+    }
+    const batches = this.#unsettled.take();
+    const isLost = batches.some(({ batchId }) => !onDisk.has(batchId));
+    // Their claims are still there: they are recovered like those of a worker that died.
+    if (isLost) this.#options.report({ type: "retry", reason: "lost" });
+    return this.#settle(batches.filter(({ batchId }) => onDisk.has(batchId)));
   }
 
   /** @returns whether to try again. */

@@ -41,6 +41,13 @@ export interface DrainPoolOptions {
   workerSilenceMs?: number | undefined;
   /** Rows in the buffer and no commit for this long make the pool unhealthy, in milliseconds. @default 30_000 */
   stallMs?: number | undefined;
+  /**
+   * Rows of one table that PostgreSQL may refuse in a row, for one cause, before the table's circuit
+   * breaker opens and its rows become dead letters together instead of one by one.
+   *
+   * @default 50
+   */
+  breakerRows?: number | undefined;
   /** pino-compatible. @default pino at `info` on stderr */
   logger?: Logger | undefined;
   /** @default the process's prom-client registry */
@@ -74,9 +81,15 @@ export const drainPoolOptionsSchema = z.strictObject({
   workerHeapMib: z.int().min(64).max(16_384).default(1_024),
   workerSilenceMs: z.int().min(10_000).default(60_000),
   stallMs: z.int().positive().default(30_000),
+  breakerRows: z.int().positive().default(50),
   logger: z.custom<Logger>().optional(),
   metrics: z.custom<MetricsRegistry>().optional(),
 });
+
+/** A schema as the drain takes it: an array is nothing but tables. */
+export function asDrainSchema(schema: DrainSchema | TableDefinition[]): DrainSchema {
+  return Array.isArray(schema) ? { tables: schema, upserts: [] } : schema;
+}
 
 /** {@link DrainPoolOptions} after defaults. */
 export type ResolvedDrainPoolOptions = z.output<typeof drainPoolOptionsSchema>;

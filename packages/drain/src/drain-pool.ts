@@ -15,7 +15,9 @@ import {
   TypedEmitter,
 } from "@millrace/core";
 import type { BufferOwner } from "@millrace/core/buffer";
+import { createDeadLetters, type DeadLetters } from "./dead-letters/dead-letters.ts";
 import {
+  asDrainSchema,
   type DrainPoolOptions,
   drainPoolOptionsSchema,
   type ResolvedDrainPoolOptions,
@@ -30,8 +32,9 @@ import {
 } from "./partitions/maintenance-report.ts";
 import { count, createCounters, type DrainCounters } from "./pool/drain-counters.ts";
 import { publishDrainMetrics } from "./pool/drain-metrics.ts";
+import { describeBreaker, type OpenBreaker, OpenBreakers } from "./pool/open-breakers.ts";
 import { WorkerHandle } from "./pool/worker-handle.ts";
-import type { DrainSchema } from "./schema/drain-schema.ts";
+import type { BreakerChange } from "./write/table-breaker.ts";
 
 /** What one worker thread is doing. */
 export interface DrainWorkerStatus {
@@ -48,6 +51,8 @@ export interface DrainWorkerStatus {
 export interface DrainStatus extends Readonly<DrainCounters> {
   workers: readonly DrainWorkerStatus[];
   partitions: Readonly<MaintenanceCounts>;
+  /** Tables that refuse every row: their records become dead letters together. */
+  openBreakers: readonly OpenBreaker[];
   /** Unix milliseconds; undefined before the first batch. */
   lastLandedAt: number | undefined;
 }
@@ -59,11 +64,15 @@ export type DrainEvents = {
   "worker:changed": { worker: number; phase: WorkerPhase; reason: string | undefined };
   /** When a worker thread has died; it is being replaced and its batch recovered. */
   "worker:died": { worker: number; reason: string };
+  /** When a table's circuit breaker has opened, with the reason, or closed again. */
+  "breaker:changed": { table: string; isOpen: boolean; reason: string | undefined };
 };
 
 /** A pool of threads that land buffered payloads in PostgreSQL. */
 export interface DrainPool extends Component {
   readonly options: ResolvedDrainPoolOptions;
+  /** What could not land: list it, replay it, discard it. */
+  readonly deadLetters: DeadLetters;
   status(): DrainStatus;
   on<Name extends keyof DrainEvents>(
     event: Name,
@@ -109,6 +118,8 @@ class ThreadPool implements DrainPool {
   readonly #maintenance = createMaintenanceCounts();
   readonly #maintenanceLog: MaintenanceLog;
   readonly #workers: DrainWorkerStatus[] = [];
+  readonly #openBreakers = new OpenBreakers();
+  readonly deadLetters: DeadLetters;
   #handles: WorkerHandle[] = [];
   #lastLandedAt: number | undefined;
   #startedAt = 0;
@@ -118,6 +129,8 @@ class ThreadPool implements DrainPool {
 
   constructor(options: ResolvedDrainPoolOptions) {
     this.options = options;
+    const { destination, schema, maxInflatedBytes } = options;
+    this.deadLetters = createDeadLetters({ destination, schema, maxInflatedBytes });
     this.#logger = options.logger ?? defaultLogger();
     this.#throttle = new LogThrottle(this.#logger);
     this.#maintenanceLog = new MaintenanceLog(this.#logger);
@@ -129,6 +142,8 @@ class ThreadPool implements DrainPool {
       open: async (closers, signal) => {
         const owner = this.options.buffer.registerOwner();
         closers.push(() => owner.release());
+        closers.push(() => this.deadLetters.close());
+        closers.push(this.#openBreakers.publish(this.options.metrics ?? defaultMetrics));
         closers.push(
           publishDrainMetrics(this.options.metrics ?? defaultMetrics, this.#counters, () =>
             this.#countPhases(),
@@ -179,6 +194,7 @@ class ThreadPool implements DrainPool {
       ...structuredClone(this.#counters),
       workers: this.#workers.map((worker) => ({ ...worker })),
       partitions: { ...this.#maintenance },
+      openBreakers: this.#openBreakers.list(),
       lastLandedAt: this.#lastLandedAt,
     };
   }
@@ -186,7 +202,7 @@ class ThreadPool implements DrainPool {
   health(): Health {
     if (this.state !== "running") return { healthy: true };
     const { rows, pendingRows, oldestPendingAt } = this.options.buffer.status();
-    if (rows === 0) return { healthy: true };
+    if (rows === 0) return this.#healthy();
     const now = Date.now();
     // Rows that a worker holds are not pending: that worker may be the one that is stuck.
     const stuck = this.#workers.find(
@@ -197,17 +213,21 @@ class ThreadPool implements DrainPool {
       return unhealthy(rows, now - stuck.since, reason);
     }
     const idleSince = Math.max(this.#lastLandedAt ?? 0, this.#startedAt, oldestPendingAt ?? 0);
-    if (pendingRows === 0 || now - idleSince < this.options.stallMs) return { healthy: true };
+    if (pendingRows === 0 || now - idleSince < this.options.stallMs) return this.#healthy();
     return unhealthy(rows, now - idleSince, "no worker takes them");
+  }
+
+  /** A breaker that is open holds nothing up, and no restart would close it: it is a remark. */
+  #healthy(): Health {
+    const reason = this.#openBreakers.describe();
+    return reason === undefined ? { healthy: true } : { healthy: true, reason };
   }
 
   /** Resolves once each worker has reached PostgreSQL, or has found that it cannot. */
   async #startWorkers(owner: BufferOwner, signal: AbortSignal): Promise<void> {
     const { buffer, destination, schema, workers, workerHeapMib, workerSilenceMs } = this.options;
     const { batchRows, batchBytes, batchWaitMs, maxInflatedBytes } = this.options;
-    const drainSchema: DrainSchema = Array.isArray(schema)
-      ? { tables: schema, upserts: [] }
-      : schema;
+    const drainSchema = asDrainSchema(schema);
     for (let worker = 0; worker < workers; worker++) {
       const input: WorkerInput = {
         path: buffer.options.path,
@@ -218,6 +238,7 @@ class ThreadPool implements DrainPool {
         schema: drainSchema,
         limits: { batchRows, batchBytes, batchWaitMs, maxInflatedBytes },
         heapMib: workerHeapMib,
+        breakerRows: this.options.breakerRows,
       };
       this.#workers.push(startingWorker(worker));
       this.#handles.push(
@@ -263,7 +284,23 @@ class ThreadPool implements DrainPool {
       this.#maintenanceLog.add(message);
     } else if (message.type === "phase") {
       this.#enter(worker, message.phase, message.reason);
+    } else if (message.type === "breaker") {
+      this.#changeBreaker(worker, message);
     }
+  }
+
+  #changeBreaker(worker: number, change: BreakerChange): void {
+    const { table } = change;
+    const news = this.#openBreakers.change(worker, change);
+    if (news === undefined) return;
+    if (news === "closed") {
+      this.#logger.info({ table }, "a table takes rows again");
+      this.#emitter.emit("breaker:changed", { table, isOpen: false, reason: undefined });
+      return;
+    }
+    const reason = describeBreaker(news);
+    this.#logger.error({ table, message: news.message }, reason);
+    this.#emitter.emit("breaker:changed", { table, isOpen: true, reason });
   }
 
   #onDeath(owner: BufferOwner, worker: number, reason: string): void {
@@ -276,6 +313,9 @@ class ThreadPool implements DrainPool {
     }
     const hadReported = this.#workers[worker]?.phase !== "starting";
     this.#workers[worker] = startingWorker(worker);
+    for (const table of this.#openBreakers.forget(worker)) {
+      this.#emitter.emit("breaker:changed", { table, isOpen: false, reason: undefined });
+    }
     // One that ran and then died may have met a payload that kills: no reason not to start.
     if (this.state === "starting" && !hadReported) {
       this.#startFailure = new MillraceError(

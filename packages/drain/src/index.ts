@@ -22,6 +22,19 @@
  * @module
  */
 export {
+  type DeadLetterFilter,
+  type DeadLetterSelection,
+  type DeadLettersOptions,
+  type ListDeadLettersOptions,
+} from "./dead-letters/dead-letter-options.ts";
+export {
+  createDeadLetters,
+  type DeadLetterPage,
+  type DeadLetters,
+  type ReplayResult,
+  type StoredDeadLetter,
+} from "./dead-letters/dead-letters.ts";
+export {
   type DrainBuffer,
   type DrainPoolOptions,
   drainPoolOptionsSchema,
@@ -39,6 +52,7 @@ export type { WorkerPhase } from "./messages.ts";
 export { migrate } from "./migrate.ts";
 export type { MaintenanceCounts } from "./partitions/maintenance-report.ts";
 export type { DrainCounters } from "./pool/drain-counters.ts";
+export type { OpenBreaker } from "./pool/open-breakers.ts";
 export { postgres, type PostgresDestination, type PostgresOptions } from "./postgres.ts";
 export type { RollupInterval } from "./rollups/rollup-interval.ts";
 export {

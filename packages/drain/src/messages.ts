@@ -1,6 +1,7 @@
 import type { MaintenanceReport } from "./partitions/maintenance-report.ts";
 import type { DrainSchema } from "./schema/drain-schema.ts";
 import type { PostgresDestination } from "./postgres.ts";
+import type { BreakerChange } from "./write/table-breaker.ts";
 
 /** Bounds of a worker's batches. */
 export interface BatchLimits {
@@ -20,6 +21,8 @@ export interface WorkerInput {
   schema: DrainSchema;
   limits: BatchLimits;
   heapMib: number;
+  /** Rows of a table refused in a row for one cause before its breaker opens. */
+  breakerRows: number;
 }
 
 /** To a worker: `drain` lands what is pending and then ends, `stop` ends as it stands. */
@@ -43,5 +46,6 @@ export type WorkerMessage =
       deadLetters: Array<[code: string, count: number]>;
       seconds: number;
     }
+  | ({ type: "breaker" } & BreakerChange)
   | ({ type: "maintained" } & MaintenanceReport)
-  | { type: "retry"; reason: "connection" | "schema" | "data" };
+  | { type: "retry"; reason: "connection" | "schema" | "data" | "lost" };

@@ -5,22 +5,23 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { ClaimSession } from "@millrace/core/buffer";
+import { segmentLimits } from "./batch/segment-limits.ts";
 import { DrainLoop } from "./drain-loop.ts";
 import { compileRouter } from "./encode/router.ts";
 import type { DrainMessage, WorkerInput, WorkerMessage } from "./messages.ts";
 import { PartitionMaintainer } from "./partitions/partition-maintainer.ts";
 import { compileUpserts } from "./upsert/compiled-upserts.ts";
 import { BatchWriter } from "./write/batch-writer.ts";
+import { TableBreakers } from "./write/table-breaker.ts";
 
 /** How often the thread says that its event loop turns, in milliseconds. */
 const ALIVE_INTERVAL_MS = 2_000;
 
-const { path, durability, owner, worker, destination, schema, limits, heapMib } =
+const { path, durability, owner, worker, destination, schema, limits, heapMib, breakerRows } =
   workerData as WorkerInput;
 const port = parentPort;
 if (port === null) throw new Error("@millrace/drain/worker is a worker thread's entry");
 
-const heapBytes = heapMib * 1024 * 1024;
 const report = (message: WorkerMessage) => port.postMessage(message);
 const session = new ClaimSession({ path, owner, worker, durability });
 const loop = new DrainLoop({
@@ -29,16 +30,10 @@ const loop = new DrainLoop({
     bufferId: session.bufferId,
     router: compileRouter(schema),
     upserts: compileUpserts(schema),
-    // A heap that overflows in native code, as JSON.parse is, ends the process and not just the
-    // thread: so nothing here comes near its limit. Several copies of a text are alive at once, of
-    // two bytes a character; a parsed record can be 30 times as large as its line.
-    limits: {
-      maxInflatedBytes: limits.maxInflatedBytes,
-      maxTextBytes: heapBytes / 16,
-      maxRecordHeapBytes: heapBytes / 4,
-      segmentLength: heapBytes / 128,
-    },
+    limits: segmentLimits({ heapMib, maxInflatedBytes: limits.maxInflatedBytes }),
+    breakers: new TableBreakers(breakerRows, (change) => report({ type: "breaker", ...change })),
     statementTimeoutMs: destination.batchTimeoutMs,
+    synchronousCommit: destination.synchronousCommit,
   }),
   destination,
   schema,

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { MillraceError } from "@millrace/core";
+import type { TokenRates } from "./auth/token-rates.ts";
 import type { TokenStore } from "./auth/token-store.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { FrameReader, type Frame } from "./framing/frame-reader.ts";
@@ -15,13 +16,15 @@ export interface ConnectionContext {
   readonly buffer: IngestBuffer;
   readonly limits: ResolvedIngestLimits;
   readonly tokens: TokenStore;
+  readonly rates: TokenRates;
   readonly budget: ByteBudget;
   readonly counters: IngestCounters;
   readonly lingering: LingeringClose;
   readonly mirror: Mirror;
   /** What to do with payloads under the present load. */
   intake(): "take" | "wait" | "refuse";
-  onRefused(reason: RefusalReason, remoteAddress: string | undefined): void;
+  /** `token` is the name of the one that a refused payload came with. */
+  onRefused(reason: RefusalReason, remoteAddress: string | undefined, token?: string): void;
   onClosed(connection: Connection): void;
 }
 
@@ -133,13 +136,15 @@ export class Connection {
   }
 
   #take(frame: Frame): void {
+    const { payload, token } = frame;
     this.#hasTakenFrame = true;
     this.#since = performance.now();
-    if (isPing(frame.payload)) {
+    if (isPing(payload)) {
       this.#context.counters.pings++;
       this.#replies.open().outcome = "accepted";
       this.#scheduleReplies();
-    } else if (this.#context.intake() === "refuse") this.#refuse("overload");
+    } else if (this.#context.intake() === "refuse") this.#refuse("overload", token);
+    else if (!this.#context.rates.tryTake(token, payload.byteLength)) this.#refuse("rate", token);
     else void this.#store(frame);
   }
 
@@ -154,20 +159,20 @@ export class Connection {
       this.#scheduleReplies();
       mirror.forward(payload, token);
     } catch (error) {
-      this.#refuse(storeRefusal(error), reply);
+      this.#refuse(storeRefusal(error), token, reply);
     } finally {
       budget.release(payload.byteLength);
     }
   }
 
-  #refuse(reason: RefusalReason, reply: Reply = this.#replies.open()): void {
+  #refuse(reason: RefusalReason, token?: string, reply: Reply = this.#replies.open()): void {
     reply.outcome = "refused";
     if (!this.#isRefusing) {
       this.#isRefusing = true;
       this.#reader.discard();
       // Until the answers before it are out nothing more is read; then lingering reads on.
       this.#socket.pause();
-      this.#context.onRefused(reason, this.#socket.remoteAddress);
+      this.#context.onRefused(reason, this.#socket.remoteAddress, token);
     }
     this.#scheduleReplies();
   }

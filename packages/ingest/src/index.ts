@@ -41,13 +41,10 @@ export {
   type ResolvedIngestLimits,
   type ResolvedIngestOptions,
 } from "./ingest-options.ts";
-export {
-  createIngestServer,
-  type IngestEvents,
-  type IngestServer,
-  type IngestStatus,
-} from "./ingest-server.ts";
-export type { ListenAddress } from "./listen.ts";
+export type { IngestEvents, IngestServer, IngestStatus, Refusal } from "./ingest-handle.ts";
+export { createIngestServer } from "./ingest-server.ts";
+export type { ListenAddress } from "./listening/listen.ts";
+export type { ListenFrom, ListenOptions } from "./listening/listen-options.ts";
 export type { MirrorUpstream, ResolvedMirrorUpstream } from "./mirror/mirror-options.ts";
 export type { MirrorOutcome, MirrorUpstreamStatus } from "./mirror/upstream-mirror.ts";
 export type { RefusalReason } from "./refusal.ts";

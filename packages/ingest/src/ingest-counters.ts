@@ -8,6 +8,8 @@ export class IngestCounters {
   payloadBytes = 0;
   pings = 0;
   readonly payloadsByToken = new Map<string, number>();
+  /** Refused payloads whose token is known: counts by token, then by reason. */
+  readonly refusalsByToken = new Map<string, Map<RefusalReason, number>>();
   readonly refusals = Object.fromEntries(REFUSAL_REASONS.map((reason) => [reason, 0])) as Record<
     RefusalReason,
     number
@@ -17,5 +19,13 @@ export class IngestCounters {
     this.payloads++;
     this.payloadBytes += bytes;
     this.payloadsByToken.set(token, (this.payloadsByToken.get(token) ?? 0) + 1);
+  }
+
+  countRefusal(reason: RefusalReason, token: string | undefined): void {
+    this.refusals[reason]++;
+    if (token === undefined) return;
+    const ofToken = this.refusalsByToken.get(token) ?? new Map<RefusalReason, number>();
+    ofToken.set(reason, (ofToken.get(reason) ?? 0) + 1);
+    this.refusalsByToken.set(token, ofToken);
   }
 }

@@ -1,10 +1,11 @@
 import type { Logger, MetricsRegistry, Pressure } from "@millrace/core";
 import { z } from "zod";
+import { type ListenOptions, listenShape } from "./listening/listen-options.ts";
 import { type MirrorUpstream, mirrorSchema } from "./mirror/mirror-options.ts";
 
 /** What the server needs of a buffer; `createBuffer` of `@millrace/core/buffer` returns one. */
 export interface IngestBuffer {
-  readonly options: { readonly whenFull: "reject" | "block" };
+  readonly options: { readonly whenFull: "reject" | "block" | "drop-oldest" };
   /** Resolves once the payload is durable, rejects when it was not stored. */
   append(payload: Uint8Array, token: string): Promise<void>;
   /** False when an append would be rejected, or would have to wait, for want of room. */
@@ -20,15 +21,30 @@ export interface NamedToken {
   name: string;
   /** What clients have as `NIGHTWATCH_TOKEN`. */
   token: string;
+  /**
+   * Payloads that it may send; more are refused. A second's worth may come at once. Tokens that
+   * share a name share its rates. @default no limit
+   */
+  payloadsPerSecond?: number | undefined;
+  /** Bytes of payload that it may send; more are refused. @default no limit */
+  bytesPerSecond?: number | undefined;
 }
 
 /** How much a client may ask of the server. Sizes are bytes, times are milliseconds. */
 export interface IngestLimits {
-  /** LENGTH of one frame: its payload and 11 bytes. 12 to 1 GiB. @default 16 MiB */
+  /** LENGTH of one frame: its payload and 11 bytes. 12 to 1 GiB. @default 32 MiB */
   maxFrameBytes?: number | undefined;
   /** Open connections; the next one is refused. @default 4_096 */
   maxConnections?: number | undefined;
-  /** From opening a connection, or from a later frame's first byte, to its whole header. @default 5_000 */
+  /**
+   * Open connections from one address, 0 for no limit of its own: on loopback, behind a proxy and
+   * behind NAT all clients have the same one. @default 0
+   */
+  maxConnectionsPerAddress?: number | undefined;
+  /**
+   * From opening a connection to its whole first header, or from a later frame's first byte to its
+   * whole header; with TLS also from opening to the end of the handshake. @default 5_000
+   */
   headerTimeoutMs?: number | undefined;
   /** From the first byte of a frame to its last, however steadily it drips. @default 30_000 */
   frameTimeoutMs?: number | undefined;
@@ -46,13 +62,9 @@ export interface IngestLimits {
 }
 
 /** Options of {@link createIngestServer}. */
-export interface IngestOptions {
+export interface IngestOptions extends ListenOptions {
   /** Where payloads go before they are acknowledged. Stays the caller's to start and close. */
   buffer: IngestBuffer;
-  /** Address to listen on. @default "127.0.0.1" */
-  host?: string | undefined;
-  /** Port to listen on; 0 takes a free one, see `address()`. @default 2407 */
-  port?: number | undefined;
   /**
    * Tokens that may send. A plain string is named by the first 7 characters of its hash. With none
    * at all every token may send, and payloads carry the name `default`.
@@ -88,8 +100,9 @@ const limitsSchema = z
       .int()
       .min(12)
       .max(1024 * MIB)
-      .default(16 * MIB),
+      .default(32 * MIB),
     maxConnections: z.int().positive().default(4_096),
+    maxConnectionsPerAddress: z.int().min(0).default(0),
     headerTimeoutMs: timeoutMs.default(5_000),
     frameTimeoutMs: timeoutMs.default(30_000),
     idleTimeoutMs: timeoutMs.default(60_000),
@@ -104,24 +117,23 @@ const limitsSchema = z
     error: "must be at least maxFrameBytes, or no frame of that size could arrive",
   });
 
+const namedTokenSchema = z.strictObject({
+  name: z.string().min(1),
+  token: z.string().min(1).meta({ secret: true }),
+  payloadsPerSecond: z.number().positive().optional(),
+  bytesPerSecond: z.number().positive().optional(),
+});
+
 /** Validates {@link IngestOptions} and fills in defaults. */
 export const ingestOptionsSchema = z.strictObject({
   buffer: z.custom<IngestBuffer>(
     (value) => hasMethods(value, "append", "hasRoom") && Reflect.has(value, "options"),
     "expected a buffer: createBuffer(...) of @millrace/core/buffer",
   ),
-  host: z.string().min(1).default("127.0.0.1"),
-  port: z.int().min(0).max(65_535).default(2407),
+  ...listenShape,
   tokens: z
-    .array(
-      z.union([
-        z.string().min(1).meta({ secret: true }),
-        z.strictObject({
-          name: z.string().min(1),
-          token: z.string().min(1).meta({ secret: true }),
-        }),
-      ]),
-    )
+    .array(z.union([z.string().min(1).meta({ secret: true }), namedTokenSchema]))
+    .refine(haveRatesInCommon, "tokens that share a name must have the same rates")
     .default([]),
   limits: limitsSchema.prefault({}),
   pressure: z
@@ -140,6 +152,18 @@ export type ResolvedIngestOptions = z.output<typeof ingestOptionsSchema>;
 
 /** {@link IngestLimits} after defaults. */
 export type ResolvedIngestLimits = ResolvedIngestOptions["limits"];
+
+function haveRatesInCommon(tokens: ReadonlyArray<string | NamedToken>): boolean {
+  const named = tokens.filter((token) => typeof token !== "string");
+  return named.every((token) =>
+    named.every(
+      (other) =>
+        other.name !== token.name ||
+        (other.payloadsPerSecond === token.payloadsPerSecond &&
+          other.bytesPerSecond === token.bytesPerSecond),
+    ),
+  );
+}
 
 function hasMethods(value: unknown, ...names: string[]): value is object {
   return (

@@ -1,8 +1,7 @@
-import { createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import {
   type CloseOptions,
   type CloserStack,
-  type Component,
   defaultLogger,
   defaultMetrics,
   type Health,
@@ -15,10 +14,11 @@ import {
   type StartOptions,
   TypedEmitter,
 } from "@millrace/core";
+import { TokenRates } from "./auth/token-rates.ts";
 import { createTokenStore } from "./auth/token-store.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { Connection, type ConnectionContext } from "./connection.ts";
-import { REFUSED } from "./framing/replies.ts";
+import type { IngestEvents, IngestServer, IngestStatus } from "./ingest-handle.ts";
 import { IngestCounters } from "./ingest-counters.ts";
 import {
   type IngestOptions,
@@ -27,60 +27,23 @@ import {
   type ResolvedIngestOptions,
 } from "./ingest-options.ts";
 import { LingeringClose } from "./lingering-close.ts";
-import { listen, type ListenAddress } from "./listen.ts";
+import { Acceptor } from "./listening/acceptor.ts";
+import type { BoundAddress, ListenAddress } from "./listening/listen.ts";
+import { assertOneAddress } from "./listening/listen-options.ts";
+import type { SelfProbe } from "./listening/self-probe.ts";
+import { startSelfProbe } from "./listening/start-self-probe.ts";
 import { publishIngestMetrics } from "./metrics.ts";
 import { assertMirrorTokens } from "./mirror/mirror-options.ts";
 import { Mirror } from "./mirror/mirror.ts";
-import type { MirrorUpstreamStatus } from "./mirror/upstream-mirror.ts";
-import { type RefusalReason, REFUSALS } from "./refusal.ts";
-
-/** Counters of a server since it was created, and what it holds now. */
-export interface IngestStatus {
-  openConnections: number;
-  connections: number;
-  /** Connections that broke: resets, broken pipes. */
-  socketErrors: number;
-  /** Stored and acknowledged. */
-  payloads: number;
-  payloadBytes: number;
-  pings: number;
-  refusals: Record<RefusalReason, number>;
-  /** Memory in frames that are being received or not yet answered. */
-  unfinishedBytes: number;
-  /** By the name of the upstream. */
-  mirror: Record<string, MirrorUpstreamStatus>;
-}
-
-/** Events of an {@link IngestServer}. */
-export type IngestEvents = {
-  /** When a frame was answered with `5:ERROR`. */
-  "frame:refused": { reason: RefusalReason; remoteAddress: string | undefined };
-  /** When a connection was turned away, or was ended because its peer took too long. */
-  "connection:refused": { reason: RefusalReason; remoteAddress: string | undefined };
-};
-
-/** A TCP server that acknowledges payloads once a buffer has them. */
-export interface IngestServer extends Component {
-  readonly options: ResolvedIngestOptions;
-  /**
-   * Where it listens, with the port that `port: 0` took.
-   *
-   * @throws {@link MillraceError} `ILLEGAL_STATE` before it has started.
-   */
-  address(): ListenAddress;
-  status(): IngestStatus;
-  on<Name extends keyof IngestEvents>(
-    event: Name,
-    listener: Listener<IngestEvents[Name]>,
-  ): () => void;
-}
+import { RefusalReports } from "./refusal-reports.ts";
 
 /**
  * Creates a server for the wire protocol of the Nightwatch client. Start the buffer before it and
  * close the buffer after it.
  *
  * @throws {@link MillraceError} `CONFIG_INVALID` for bad options. `start` throws
- * `INGEST_LISTEN_FAILED` or `INGEST_TOKENS_AMBIGUOUS`.
+ * `INGEST_LISTEN_FAILED`, `INGEST_REUSE_PORT_UNSUPPORTED`, `INGEST_TLS_INVALID` or
+ * `INGEST_TOKENS_AMBIGUOUS`.
  * @example
  * ```ts
  * import { runUntilSignal } from "@millrace/core";
@@ -94,30 +57,28 @@ export interface IngestServer extends Component {
  */
 export function createIngestServer(options: IngestOptions): IngestServer {
   const resolved = parseOptions(ingestOptionsSchema, options, "createIngestServer");
+  assertOneAddress(options, "createIngestServer");
   assertMirrorTokens(resolved.mirror, resolved.tokens);
   return new TcpIngestServer(resolved);
 }
 
-/** Over the limit, this many at a time get a reply; beyond them connections are just dropped. */
-const MAX_TURNED_AWAY = 256;
 const SWEEP_MS = 250;
-/** Replies that a client may leave unread in our memory before we stop reading its frames. */
-const UNREAD_REPLY_BYTES = 16 * 1024;
-
 class TcpIngestServer implements IngestServer {
   readonly name = "ingest";
   readonly options: ResolvedIngestOptions;
   readonly #logger: Logger;
   readonly #throttle: LogThrottle;
+  readonly #refusals: RefusalReports;
   readonly #lifecycle: Lifecycle;
   readonly #emitter: TypedEmitter<IngestEvents>;
   readonly #counters = new IngestCounters();
   readonly #budget: ByteBudget;
   readonly #lingering = new LingeringClose();
   readonly #connections = new Set<Connection>();
-  #address: ListenAddress | undefined;
+  #acceptor: Acceptor | undefined;
+  #address: BoundAddress | undefined;
+  #probe: SelfProbe | undefined;
   #mirror: Mirror | undefined;
-  #stopped: Promise<void> | undefined;
 
   constructor(options: ResolvedIngestOptions) {
     this.options = Object.freeze(options);
@@ -127,13 +88,16 @@ class TcpIngestServer implements IngestServer {
     this.#emitter = new TypedEmitter((error, event) =>
       this.#logger.error({ err: error, event }, "an ingest listener threw"),
     );
-    let server: Server | undefined;
+    this.#refusals = new RefusalReports({
+      counters: this.#counters,
+      logger: this.#logger,
+      throttle: this.#throttle,
+      emitter: this.#emitter,
+    });
     this.#lifecycle = new Lifecycle({
       name: this.name,
-      open: async (closers) => {
-        server = await this.#open(closers);
-      },
-      drain: (signal) => (server === undefined ? undefined : this.#drain(server, signal)),
+      open: (closers) => this.#open(closers),
+      drain: (signal) => this.#drain(signal),
     });
   }
 
@@ -165,14 +129,17 @@ class TcpIngestServer implements IngestServer {
   }
 
   address(): ListenAddress {
-    if (this.#address !== undefined) return { ...this.#address };
-    throw new MillraceError("ILLEGAL_STATE", `ingest is ${this.state}: start it first`);
+    if (this.#address === undefined) {
+      throw new MillraceError("ILLEGAL_STATE", `ingest is ${this.state}: start it first`);
+    }
+    if ("port" in this.#address) return { ...this.#address };
+    throw new MillraceError("ILLEGAL_STATE", `ingest has no port, it is at ${this.#address.path}`);
   }
 
   status(): IngestStatus {
     const { connections, socketErrors, payloads, payloadBytes, pings, refusals } = this.#counters;
     return {
-      openConnections: this.#connections.size,
+      openConnections: this.#acceptor?.openConnections ?? 0,
       connections,
       socketErrors,
       payloads,
@@ -186,52 +153,67 @@ class TcpIngestServer implements IngestServer {
 
   health(): Health {
     const { maxConnections } = this.options.limits;
-    return this.#connections.size < maxConnections
-      ? { healthy: true }
-      : { healthy: false, reason: `all ${maxConnections} connections are taken` };
+    if ((this.#acceptor?.openConnections ?? 0) >= maxConnections) {
+      return { healthy: false, reason: `all ${maxConnections} connections are taken` };
+    }
+    return this.#probe?.health() ?? { healthy: true };
   }
 
-  async #open(closers: CloserStack): Promise<Server> {
-    const { host, port, limits, pressure, metrics } = this.options;
+  async #open(closers: CloserStack): Promise<void> {
+    const { limits, pressure, metrics } = this.options;
     const mirror = await this.#openMirror(closers);
     const context = await this.#createContext(mirror);
-    const server = createServer({
-      allowHalfOpen: true,
-      noDelay: true,
-      highWaterMark: UNREAD_REPLY_BYTES,
-    });
-    server.maxConnections = limits.maxConnections + MAX_TURNED_AWAY;
-    server.on("connection", (socket) => this.#accept(socket, context));
-    server.on("drop", (address) => {
-      this.#counters.connections++;
-      this.#onRefused("too_many_connections", address?.remoteAddress);
-    });
-    this.#address = await listen(server, { host, port });
+    const acceptor = this.#createAcceptor(context);
+    this.#address = await acceptor.listen();
+    this.#acceptor = acceptor;
     closers.push(() => {
-      const stopped = this.#stopListening(server);
-      this.#destroyAll();
+      const stopped = acceptor.stop();
+      acceptor.destroyAll();
       return stopped;
     });
-    // Running out of file handles shows here; the connections that are open go on.
-    server.on("error", (error) =>
-      this.#throttle.warn("accept", () => ({ err: error }), "cannot accept connections"),
-    );
     const sweep = setInterval(() => this.#sweep(), sweepMs(limits));
     closers.push(() => clearInterval(sweep));
     const unsubscribe = pressure?.on("change", () => {
       for (const connection of this.#connections) connection.proceed();
     });
     closers.push(() => unsubscribe?.());
+    const probe = await startSelfProbe(this.options, this.#address, this.#logger);
+    this.#probe = probe;
+    closers.push(() => probe?.close());
     closers.push(
       publishIngestMetrics(metrics ?? defaultMetrics, {
         counters: this.#counters,
         budget: this.#budget,
         limits,
-        openConnections: () => this.#connections.size,
+        openConnections: () => acceptor.openConnections,
+        probeOutcomes: () => probe?.outcomes ?? {},
       }),
     );
     this.#logger.info({ ...this.#address }, "ingest listens");
-    return server;
+  }
+
+  #createAcceptor(context: ConnectionContext): Acceptor {
+    const { limits } = this.options;
+    const options = {
+      ...this.options,
+      ...limits,
+      handshakeTimeoutMs: limits.headerTimeoutMs,
+      lingering: this.#lingering,
+    };
+    return new Acceptor(options, {
+      onAccepted: () => this.#counters.connections++,
+      onConnection: (socket) => this.#serve(socket, context),
+      onRefused: (reason, remoteAddress) =>
+        this.#refusals.report({ reason, remoteAddress, token: undefined }),
+      onSocketError: (error) => {
+        this.#counters.socketErrors++;
+        this.#logger.debug({ err: error }, "a client's connection broke");
+      },
+      // The connections that are open go on.
+      onListenerError: (error) =>
+        this.#throttle.warn("accept", () => ({ err: error }), "cannot accept connections"),
+      isOwnProbe: (socket) => this.#probe?.isOwn(socket) ?? false,
+    });
   }
 
   async #openMirror(closers: CloserStack): Promise<Mirror> {
@@ -255,34 +237,18 @@ class TcpIngestServer implements IngestServer {
       lingering: this.#lingering,
       mirror,
       intake: () => (pressure?.pressure === "closed" ? whenClosed : "take"),
-      onRefused: (reason, remoteAddress) => this.#onRefused(reason, remoteAddress),
+      rates: new TokenRates(tokens),
+      onRefused: (reason, remoteAddress, token) =>
+        this.#refusals.report({ reason, remoteAddress, token }),
       onClosed: (connection) => this.#connections.delete(connection),
     };
   }
 
-  #accept(socket: Socket, context: ConnectionContext): void {
-    this.#counters.connections++;
-    socket.on("error", (error) => {
-      this.#counters.socketErrors++;
-      this.#logger.debug({ err: error }, "a client's connection broke");
-    });
-    if (this.#connections.size < context.limits.maxConnections) {
-      this.#connections.add(new Connection(socket, context));
-      return;
-    }
-    this.#onRefused("too_many_connections", socket.remoteAddress);
-    this.#lingering.add(socket, REFUSED);
-  }
-
-  #onRefused(reason: RefusalReason, remoteAddress: string | undefined): void {
-    const { subject, message } = REFUSALS[reason];
-    this.#counters.refusals[reason]++;
-    this.#throttle.warn(
-      reason,
-      () => ({ reason, remoteAddress }),
-      `${subject} refused: ${message}`,
-    );
-    this.#emitter.emit(`${subject}:refused`, { reason, remoteAddress });
+  #serve(socket: Socket, context: ConnectionContext): void {
+    const connection = new Connection(socket, context);
+    this.#connections.add(connection);
+    // A handshake may end when the server has begun to close.
+    if (this.state === "draining") connection.finish();
   }
 
   /** One timer for all connections: with one connection a payload, one timer each would cost. */
@@ -292,28 +258,18 @@ class TcpIngestServer implements IngestServer {
     this.#lingering.sweep(now);
   }
 
-  async #drain(server: Server, signal: AbortSignal): Promise<void> {
-    const stopped = this.#stopListening(server);
+  async #drain(signal: AbortSignal): Promise<void> {
+    this.#probe?.close();
+    const stopped = this.#acceptor?.stop();
     // What has come already is read in the turn that is under way: those frames are in hand too.
     await new Promise((resolve) => setImmediate(resolve));
     for (const connection of this.#connections) connection.finish();
-    const destroyAll = () => this.#destroyAll();
+    const destroyAll = () => this.#acceptor?.destroyAll();
     if (signal.aborted) destroyAll();
     signal.addEventListener("abort", destroyAll, { once: true });
     await stopped;
     signal.removeEventListener("abort", destroyAll);
     await this.#mirror?.close(signal);
-  }
-
-  /** Resolves when every connection has closed too. */
-  #stopListening(server: Server): Promise<void> {
-    this.#stopped ??= new Promise((resolve) => server.close(() => resolve()));
-    return this.#stopped;
-  }
-
-  #destroyAll(): void {
-    for (const connection of this.#connections) connection.destroy();
-    this.#lingering.destroyAll();
   }
 }
 

@@ -11,6 +11,11 @@ const LINGER_BYTES = 64 * 1024 * 1024;
 export class LingeringClose {
   readonly #deadlines = new Map<Socket, number>();
 
+  /** Sockets that still linger. */
+  get size(): number {
+    return this.#deadlines.size;
+  }
+
   add(socket: Socket, lastReply: string): void {
     let discarded = 0;
     this.#deadlines.set(socket, performance.now() + LINGER_MS);

@@ -1,4 +1,9 @@
-import { type MetricFamily, type MetricsRegistry, publishMetric } from "@millrace/core";
+import {
+  type MetricFamily,
+  type MetricSample,
+  type MetricsRegistry,
+  publishMetric,
+} from "@millrace/core";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { IngestCounters } from "./ingest-counters.ts";
 import type { ResolvedIngestLimits } from "./ingest-options.ts";
@@ -8,12 +13,20 @@ export interface IngestMetricSources {
   budget: ByteBudget;
   limits: ResolvedIngestLimits;
   openConnections: () => number;
+  probeOutcomes: () => Record<string, number>;
 }
+
+const TOKEN_REFUSALS = {
+  type: "counter",
+  name: "millrace_ingest_token_refusals_total",
+  help: "Payloads refused, by the token that they came with.",
+  labelNames: ["token", "reason"],
+} as const;
 
 /** Publishes a server's counters. @returns a function that withdraws them. */
 export function publishIngestMetrics(
   registry: MetricsRegistry,
-  { counters, budget, limits, openConnections }: IngestMetricSources,
+  { counters, budget, limits, openConnections, probeOutcomes }: IngestMetricSources,
 ): () => void {
   const plain = (type: MetricFamily["type"], name: string, help: string, read: () => number) =>
     publishMetric(registry, { type, name: `millrace_ingest_${name}`, help }, read);
@@ -30,6 +43,10 @@ export function publishIngestMetrics(
     labelled("refusals_total", "reason", "Frames and connections refused.", () =>
       Object.entries(counters.refusals),
     ),
+    labelled("probes_total", "outcome", "Times that the server tried its own socket.", () =>
+      Object.entries(probeOutcomes()),
+    ),
+    publishMetric(registry, TOKEN_REFUSALS, () => tokenRefusals(counters)),
     plain("counter", "bytes_total", "Payload bytes stored.", () => counters.payloadBytes),
     plain("counter", "pings_total", "Pings answered.", () => counters.pings),
     plain("counter", "connections_total", "Connections opened.", () => counters.connections),
@@ -48,4 +65,10 @@ export function publishIngestMetrics(
   return () => {
     for (const take of withdraw) take();
   };
+}
+
+function* tokenRefusals({ refusalsByToken }: IngestCounters): Generator<MetricSample> {
+  for (const [token, reasons] of refusalsByToken) {
+    for (const [reason, value] of reasons) yield { labels: { token, reason }, value };
+  }
 }

@@ -1,16 +1,19 @@
 /** What a refusal is about: one frame, or the connection as a whole. */
 type RefusalSubject = "frame" | "connection";
 
-interface RefusalKind {
+/** How one of {@link REFUSALS} is reported. */
+export interface RefusalKind {
   subject: RefusalSubject;
   /** For the log: what the peer did and what to do about it. */
   message: string;
+  /** How it is logged; "warn" unless it is part of everyday life. */
+  level?: "debug";
 }
 
 /**
  * Every way to turn a client down. A new limit starts here: name its reason, then check it where
  * the bytes are (`framing/`), where a frame is taken (`connection.ts`) or where a connection comes
- * in (`ingest-server.ts`).
+ * in (`listening/`).
  */
 export const REFUSALS = {
   bad_header: {
@@ -39,6 +42,11 @@ export const REFUSALS = {
     subject: "frame",
     message: "unfinished frames fill limits.maxUnfinishedBytes: large frames are refused for now",
   },
+  rate: {
+    subject: "frame",
+    message:
+      "token is over its payloadsPerSecond or bytesPerSecond: raise them if that is expected",
+  },
   overload: { subject: "frame", message: "pressure is closed: payloads are refused for now" },
   buffer_full: { subject: "frame", message: "buffer is full: the drain is behind" },
   write_failed: { subject: "frame", message: "buffer could not write to disk" },
@@ -51,7 +59,11 @@ export const REFUSALS = {
     subject: "connection",
     message: "no complete header came within limits.headerTimeoutMs",
   },
-  idle_timeout: { subject: "connection", message: "no frame came within limits.idleTimeoutMs" },
+  idle_timeout: {
+    subject: "connection",
+    message: "no frame came within limits.idleTimeoutMs",
+    level: "debug",
+  },
   slow_reader: {
     subject: "connection",
     message: "client did not read its replies within limits.idleTimeoutMs",
@@ -59,6 +71,18 @@ export const REFUSALS = {
   too_many_connections: {
     subject: "connection",
     message: "limits.maxConnections is reached: new connections are refused for now",
+  },
+  too_many_connections_per_address: {
+    subject: "connection",
+    message: "limits.maxConnectionsPerAddress is reached: new ones from this address are refused",
+  },
+  address: {
+    subject: "connection",
+    message: "deny has the client's address, or allow does not have it",
+  },
+  tls: {
+    subject: "connection",
+    message: "no TLS came about: the client spoke none, was too slow or has no valid certificate",
   },
 } as const satisfies Record<string, RefusalKind>;
 

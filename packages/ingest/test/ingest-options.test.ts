@@ -11,7 +11,7 @@ describe("options of createIngestServer", () => {
       host: "127.0.0.1",
       port: 2407,
       tokens: [],
-      limits: { maxConnections: 7, maxFrameBytes: 16_777_216, headerTimeoutMs: 5_000 },
+      limits: { maxConnections: 7, maxFrameBytes: 33_554_432, headerTimeoutMs: 5_000 },
     });
   });
 

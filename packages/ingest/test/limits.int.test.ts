@@ -37,6 +37,10 @@ describe("timeouts", () => {
     client.send(frame("[1]"));
     await client.expectEnd("2:OK");
     expect(running.server.status().refusals.idle_timeout).toBe(1);
+    const levels = running.logger.lines
+      .filter(({ fields }) => fields["reason"] === "idle_timeout")
+      .map(({ level }) => level);
+    expect(levels).toEqual(["debug"]);
   });
 
   it("a client that sends without ever reading its replies is cut off, in bounded memory", async () => {

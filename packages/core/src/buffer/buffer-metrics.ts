@@ -1,5 +1,5 @@
 import { defaultMetrics, type MetricsRegistry, publishMetric } from "../metrics.ts";
-import type { BufferStatus } from "./buffer.ts";
+import type { BufferStatus } from "./buffer-status.ts";
 
 /** Publishes a buffer's counters. @returns a function that withdraws them. */
 export function publishBufferMetrics(buffer: {
@@ -9,6 +9,8 @@ export function publishBufferMetrics(buffer: {
   const registry = buffer.options.metrics ?? defaultMetrics;
   const gauge = (name: string, help: string, read: (status: BufferStatus) => number) =>
     publishMetric(registry, { type: "gauge", name, help }, () => read(buffer.status()));
+  const counter = (name: string, help: string, read: (status: BufferStatus) => number) =>
+    publishMetric(registry, { type: "counter", name, help }, () => read(buffer.status()));
   const withdraw = [
     gauge("millrace_buffer_rows", "Payloads in the buffer file.", ({ rows }) => rows),
     gauge("millrace_buffer_bytes", "Payload bytes in the buffer file.", ({ bytes }) => bytes),
@@ -33,23 +35,73 @@ export function publishBufferMetrics(buffer: {
       ({ oldestPendingAt }) =>
         oldestPendingAt === undefined ? 0 : Math.max(0, Date.now() - oldestPendingAt) / 1_000,
     ),
+    gauge("millrace_buffer_wal_bytes", "Write-ahead log.", ({ walBytes }) => walBytes),
+    gauge(
+      "millrace_buffer_disk_free_bytes",
+      "Free space on the buffer's disk.",
+      ({ freeBytes }) => freeBytes ?? 0,
+    ),
+    counter(
+      "millrace_buffer_appended_rows_total",
+      "Payloads stored since the file was created.",
+      ({ appendedRows }) => appendedRows,
+    ),
     publishMetric(
       registry,
       {
-        type: "counter",
-        name: "millrace_buffer_appended_rows_total",
-        help: "Payloads stored since the file was created.",
+        type: "gauge",
+        name: "millrace_buffer_state_rows",
+        help: "What has become of every payload stored; adds up to millrace_buffer_appended_rows_total.",
+        labelNames: ["state"],
       },
-      () => buffer.status().appendedRows,
+      () => {
+        // One read, so that the states add up.
+        const status = buffer.status();
+        return [
+          { labels: { state: "pending" }, value: status.pendingRows },
+          { labels: { state: "claimed" }, value: status.claimedRows },
+          { labels: { state: "landed" }, value: status.landedRows },
+          { labels: { state: "purged" }, value: status.purgedRows },
+          { labels: { state: "dropped" }, value: status.droppedRows },
+          { labels: { state: "lost" }, value: status.lostRows },
+        ];
+      },
     ),
     publishMetric(
       registry,
       {
         type: "counter",
-        name: "millrace_buffer_commits_total",
-        help: "Group commits of this process.",
+        name: "millrace_buffer_dropped_rows_total",
+        help: "Payloads dropped unread since the file was created.",
+        labelNames: ["reason"],
       },
-      () => buffer.status().commits,
+      () => [{ labels: { reason: "dropped_oldest" }, value: buffer.status().droppedRows }],
+    ),
+    counter(
+      "millrace_buffer_lost_rows_total",
+      "Payloads lost to damage of the file since it was created.",
+      ({ lostRows }) => lostRows,
+    ),
+    publishMetric(
+      registry,
+      {
+        type: "counter",
+        name: "millrace_buffer_salvage_total",
+        help: "Damaged files that this process made a new one of.",
+        labelNames: ["outcome"],
+      },
+      () => {
+        const { salvages } = buffer.status();
+        return [
+          { labels: { outcome: "complete" }, value: salvages.complete },
+          { labels: { outcome: "partial" }, value: salvages.partial },
+        ];
+      },
+    ),
+    counter(
+      "millrace_buffer_commits_total",
+      "Group commits of this process.",
+      ({ commits }) => commits,
     ),
     publishMetric(
       registry,
@@ -60,9 +112,11 @@ export function publishBufferMetrics(buffer: {
         labelNames: ["reason"],
       },
       () => {
-        const { rejectedRows, failedRows } = buffer.status();
+        const { rejectedRows, walRejectedRows, diskLowRows, failedRows } = buffer.status();
         return [
           { labels: { reason: "full" }, value: rejectedRows },
+          { labels: { reason: "wal" }, value: walRejectedRows },
+          { labels: { reason: "disk_low" }, value: diskLowRows },
           { labels: { reason: "write_failed" }, value: failedRows },
         ];
       },

@@ -16,9 +16,11 @@ export interface BufferOptions {
   maxBytes?: number | undefined;
   /**
    * What an append to a full buffer does: `reject` fails at once with `BUFFER_FULL`, `block` waits
-   * for room. @default "reject"
+   * for room, `drop-oldest` drops the oldest payloads that no worker has claimed, unread.
+   *
+   * @default "reject"
    */
-  whenFull?: "reject" | "block" | undefined;
+  whenFull?: "reject" | "block" | "drop-oldest" | undefined;
   /**
    * With `block`: payload bytes that may wait for room in memory; beyond them appends are rejected.
    *
@@ -30,6 +32,20 @@ export interface BufferOptions {
    * power loss too, for one fsync a group commit. @default "process"
    */
   durability?: "process" | "power" | undefined;
+  /**
+   * Free space on the file's disk below which appends are refused with `BUFFER_DISK_LOW`, in bytes;
+   * 0 refuses them only once the disk is full.
+   *
+   * @default 5 % of the disk, at least 512 MiB
+   */
+  minFreeBytes?: number | undefined;
+  /**
+   * Size of the write-ahead log above which appends are refused with `BUFFER_FULL`, in bytes. It
+   * stays far below unless something keeps a read transaction open on the file.
+   *
+   * @default 1 GiB
+   */
+  maxWalBytes?: number | undefined;
   /** Payloads in one group commit at most. @default 1_000 */
   groupMaxRows?: number | undefined;
   /** Bytes in one group commit at most, a single larger payload apart. @default 4 MiB */
@@ -55,12 +71,17 @@ export const bufferOptionsSchema = z.strictObject({
     .int()
     .positive()
     .default(1024 * MIB),
-  whenFull: z.enum(["reject", "block"]).default("reject"),
+  whenFull: z.enum(["reject", "block", "drop-oldest"]).default("reject"),
   maxBlockedBytes: z
     .int()
     .positive()
     .default(64 * MIB),
   durability: z.enum(["process", "power"]).default("process"),
+  minFreeBytes: z.int().nonnegative().optional(),
+  maxWalBytes: z
+    .int()
+    .positive()
+    .default(1024 * MIB),
   groupMaxRows: z.int().positive().default(1_000),
   groupMaxBytes: z
     .int()

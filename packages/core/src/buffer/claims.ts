@@ -1,10 +1,11 @@
-import { randomUUID } from "node:crypto";
 import type { Database, Statement } from "better-sqlite3";
-import { openDatabase } from "./database.ts";
+import { createBatchId } from "./batch-id.ts";
+import { checksumOf } from "./checksum.ts";
+import { isSqliteError, openDatabase } from "./database.ts";
 import { findDeadOwners } from "./owners.ts";
-
-/** Rows deleted in one transaction when a batch is purged, so that appends need not wait long. */
-const PURGE_ROWS = 500;
+import { purge } from "./purge.ts";
+import { releaseReserve } from "./reserve-file.ts";
+import { noteDamage } from "./salvage/damage-mark.ts";
 
 /** A payload as it was received. */
 export interface BufferedPayload {
@@ -61,47 +62,65 @@ interface ClaimRow {
   convicted: string;
 }
 
+type PayloadRow = [
+  id: number,
+  receivedAt: number,
+  token: number,
+  name: string,
+  checksum: number,
+  payload: Buffer,
+];
+
 /**
  * One worker's view of a buffer: claims batches by id range, reads them, gives them up when they
  * have landed. Has its own SQLite handle, so it belongs to one thread.
+ *
+ * Each method throws {@link MillraceError} `BUFFER_DAMAGED` when it meets damage in the file; the
+ * buffer then fails, and salvages the file when it is started again.
  */
 export class ClaimSession {
   /** The same for the life of the buffer file. */
   readonly bufferId: string;
+  readonly #path: string;
   readonly #database: Database;
   readonly #owner: string;
   readonly #worker: number;
   readonly #sizes: Statement<[number], { id: number; bytes: number }>;
-  readonly #payloads: Statement<[number, number], [number, number, string, Buffer]>;
+  readonly #payloads: Statement<[number, number], PayloadRow>;
 
   constructor({ path, owner, worker, durability }: ClaimSessionOptions) {
-    this.#database = openDatabase(path, { durability });
+    this.#path = path;
+    this.#database = this.#guard(() => openDatabase(path, { durability }));
     this.#owner = owner;
     this.#worker = worker;
-    this.bufferId = String(
-      this.#database.prepare("SELECT value FROM meta WHERE key = 'buffer_id'").pluck().get(),
+    this.bufferId = this.#guard(() =>
+      String(
+        this.#database.prepare("SELECT value FROM meta WHERE key = 'buffer_id'").pluck().get(),
+      ),
     );
     this.#sizes = this.#database.prepare(
       "SELECT id, length(payload) AS bytes FROM payloads WHERE id > ? ORDER BY id",
     );
     this.#payloads = this.#database
       .prepare<[number, number]>(
-        `SELECT payloads.id, received_at, coalesce(name, 'default'), payload
+        `SELECT payloads.id, received_at, token, coalesce(name, 'default'), checksum, payload
          FROM payloads LEFT JOIN tokens ON tokens.id = payloads.token
          WHERE payloads.id BETWEEN ? AND ? ORDER BY payloads.id`,
       )
-      .raw() as unknown as Statement<[number, number], [number, number, string, Buffer]>;
+      .raw() as unknown as Statement<[number, number], PayloadRow>;
   }
 
   /** Pending payloads and when the oldest of them was received, in Unix milliseconds. */
   pending(): { rows: number; bytes: number; oldestReceivedAt: number | undefined } {
-    const row = this.#database
-      .prepare<[], { rows: number; bytes: number; oldest: number | null }>(
-        `SELECT appended_rows - claimed_rows AS rows, appended_bytes - claimed_bytes AS bytes,
-           (SELECT received_at FROM payloads WHERE id > claimed_id ORDER BY id LIMIT 1) AS oldest
-         FROM progress`,
-      )
-      .get();
+    const row = this.#guard(() =>
+      this.#database
+        .prepare<[], { rows: number; bytes: number; oldest: number | null }>(
+          `SELECT appended_rows - claimed_rows AS rows, appended_bytes - claimed_bytes AS bytes,
+             (SELECT received_at FROM payloads WHERE id > claimed_id ORDER BY id LIMIT 1) AS oldest
+           FROM progress`,
+        )
+        .get(),
+    );
     return {
       rows: row?.rows ?? 0,
       bytes: row?.bytes ?? 0,
@@ -111,6 +130,85 @@ export class ClaimSession {
 
   /** Claims the oldest pending payloads; undefined when there are none. */
   claim(limits: ClaimLimits): ClaimedBatch | undefined {
+    return this.#guard(() => {
+      for (;;) {
+        const row = this.#insertClaim(limits);
+        if (row === undefined) return undefined;
+        const batch = this.#read(row);
+        if (batch !== undefined) return batch;
+      }
+    });
+  }
+
+  /**
+   * Takes over one claim of a worker that died: an earlier one with this session's owner and number,
+   * or any of a dead process. The batch keeps its id and its payloads. A batch that had landed is
+   * only purged. Undefined when there is nothing to recover.
+   *
+   * @param except ids of batches that this session itself still has in hand.
+   */
+  recover(except: readonly string[] = []): ClaimedBatch | undefined {
+    return this.#guard(() => {
+      for (;;) {
+        const row = this.#takeOver(except);
+        if (row === undefined) return undefined;
+        const batch = row.state === "claimed" ? this.#read(row) : undefined;
+        if (batch !== undefined) return batch;
+        purge(this.#database, row.batch_id);
+      }
+    });
+  }
+
+  /**
+   * Gives up a batch that the destination holds durably: from now on it is not tried again, and its
+   * payloads leave the file.
+   */
+  settle(batchId: string): void {
+    this.#guard(() => {
+      this.#database.prepare("UPDATE claims SET state = 'landed' WHERE batch_id = ?").run(batchId);
+      purge(this.#database, batchId);
+    });
+  }
+
+  /** Notes which payload is about to be read, for whoever takes over if that kills this thread. */
+  suspect(batchId: string, payloadId: number): void {
+    this.#guard(() =>
+      this.#database
+        .prepare("UPDATE claims SET suspect = ? WHERE batch_id = ?")
+        .run(payloadId, batchId),
+    );
+  }
+
+  /** Ids of every batch that is claimed or not yet purged, whoever holds it. */
+  openBatchIds(): string[] {
+    const list = () => this.#database.prepare("SELECT batch_id FROM claims").pluck().all();
+    return this.#guard(list) as string[];
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #measure(
+    cursor: number,
+    limits: ClaimLimits,
+  ): Pick<ClaimRow, "lo" | "hi" | "rows" | "bytes"> | undefined {
+    let lo = 0;
+    let hi = 0;
+    let rows = 0;
+    let bytes = 0;
+    for (const row of this.#sizes.iterate(cursor)) {
+      if (rows > 0 && bytes + row.bytes > limits.maxBytes) break;
+      if (rows === 0) lo = row.id;
+      hi = row.id;
+      rows++;
+      bytes += row.bytes;
+      if (rows >= limits.maxRows) break;
+    }
+    return rows === 0 ? undefined : { lo, hi, rows, bytes };
+  }
+
+  #insertClaim(limits: ClaimLimits): ClaimRow | undefined {
     const claim = this.#database.transaction((): ClaimRow | undefined => {
       const cursor = Number(
         this.#database.prepare("SELECT claimed_id FROM progress").pluck().get(),
@@ -118,7 +216,7 @@ export class ClaimSession {
       const range = this.#measure(cursor, limits);
       if (range === undefined) return undefined;
       const row: ClaimRow = {
-        batch_id: randomUUID(),
+        batch_id: createBatchId(),
         ...range,
         state: "claimed",
         attempts: 1,
@@ -148,97 +246,65 @@ export class ClaimSession {
         .run(row.hi, row.rows, row.bytes);
       return row;
     });
-    const row = claim.immediate();
-    return row && this.#read(row);
+    return claim.immediate();
   }
 
-  /**
-   * Takes over one claim of a worker that died: an earlier one with this session's owner and number,
-   * or any of a dead process. The batch keeps its id and its payloads. A batch that had landed is
-   * only purged. Undefined when there is nothing to recover.
-   */
-  recover(): ClaimedBatch | undefined {
-    for (;;) {
-      const row = this.#takeOver();
-      if (row === undefined) return undefined;
-      if (row.state === "claimed") return this.#read(row);
-      this.#purge(row.batch_id);
+  /** @returns undefined when damage has left none of its payloads. */
+  #read(row: ClaimRow): ClaimedBatch | undefined {
+    const payloads: BufferedPayload[] = [];
+    const lost: PayloadRow[] = [];
+    for (const payloadRow of this.#payloads.all(row.lo, row.hi)) {
+      const [id, receivedAt, tokenId, token, checksum, payload] = payloadRow;
+      const isIntact = checksumOf(id, receivedAt, tokenId, payload) === checksum;
+      if (isIntact) payloads.push({ id, receivedAt, token, payload });
+      else lost.push(payloadRow);
     }
-  }
-
-  /**
-   * Gives up a batch that the destination holds durably: from now on it is not tried again, and its
-   * payloads leave the file.
-   */
-  settle(batchId: string): void {
-    this.#database.prepare("UPDATE claims SET state = 'landed' WHERE batch_id = ?").run(batchId);
-    this.#purge(batchId);
-  }
-
-  /** Notes which payload is about to be read, for whoever takes over if that kills this thread. */
-  suspect(batchId: string, payloadId: number): void {
-    this.#database
-      .prepare("UPDATE claims SET suspect = ? WHERE batch_id = ?")
-      .run(payloadId, batchId);
-  }
-
-  /** Ids of every batch that is claimed or not yet purged, whoever holds it. */
-  openBatchIds(): string[] {
-    return this.#database.prepare("SELECT batch_id FROM claims").pluck().all() as string[];
-  }
-
-  close(): void {
-    this.#database.close();
-  }
-
-  #measure(
-    cursor: number,
-    limits: ClaimLimits,
-  ): Pick<ClaimRow, "lo" | "hi" | "rows" | "bytes"> | undefined {
-    let lo = 0;
-    let hi = 0;
-    let rows = 0;
-    let bytes = 0;
-    for (const row of this.#sizes.iterate(cursor)) {
-      if (rows > 0 && bytes + row.bytes > limits.maxBytes) break;
-      if (rows === 0) lo = row.id;
-      hi = row.id;
-      rows++;
-      bytes += row.bytes;
-      if (rows >= limits.maxRows) break;
-    }
-    return rows === 0 ? undefined : { lo, hi, rows, bytes };
-  }
-
-  #read(row: ClaimRow): ClaimedBatch {
+    if (lost.length > 0) this.#giveUp(row, lost);
+    if (payloads.length === 0) return undefined;
     return {
       batchId: row.batch_id,
       earlierAttempts: row.attempts - 1,
       crashes: row.crashes,
       convictedIds: JSON.parse(row.convicted) as number[],
-      payloads: this.#payloads.all(row.lo, row.hi).map(([id, receivedAt, token, payload]) => ({
-        id,
-        receivedAt,
-        token,
-        payload,
-      })),
+      payloads,
     };
   }
 
-  #takeOver(): ClaimRow | undefined {
+  /** Takes payloads whose bytes have changed on disk out of their batch, and counts them as lost. */
+  #giveUp(row: ClaimRow, lost: readonly PayloadRow[]): void {
+    const bytes = lost.reduce((sum, [, , , , , payload]) => sum + payload.byteLength, 0);
+    const giveUp = this.#database.transaction(() => {
+      const remove = this.#database.prepare("DELETE FROM payloads WHERE id = ?");
+      for (const [id] of lost) remove.run(id);
+      this.#database
+        .prepare("UPDATE claims SET rows = rows - ?, bytes = bytes - ? WHERE batch_id = ?")
+        .run(lost.length, bytes, row.batch_id);
+      this.#database
+        .prepare("UPDATE progress SET lost_rows = lost_rows + ?, lost_bytes = lost_bytes + ?")
+        .run(lost.length, bytes);
+      this.#database
+        .prepare("DELETE FROM claims WHERE batch_id = ? AND rows = 0")
+        .run(row.batch_id);
+    });
+    giveUp.immediate();
+  }
+
+  #takeOver(except: readonly string[]): ClaimRow | undefined {
     const hasClaims = this.#database.prepare("SELECT 1 FROM claims LIMIT 1").get();
     if (hasClaims === undefined) return undefined;
     const takeOver = this.#database.transaction((): ClaimRow | undefined => {
       const dead = JSON.stringify(findDeadOwners(this.#database, this.#owner));
       const row = this.#database
-        .prepare<[string, number, string], ClaimRow>(
+        .prepare<[string, number, string, string], ClaimRow>(
           `SELECT * FROM claims
-           WHERE (owner = ? AND worker = ?)
+           WHERE (
+             (owner = ? AND worker = ?)
              OR owner NOT IN (SELECT owner FROM owners)
              OR owner IN (SELECT value FROM json_each(?))
+           ) AND batch_id NOT IN (SELECT value FROM json_each(?))
            ORDER BY lo LIMIT 1`,
         )
-        .get(this.#owner, this.#worker, dead);
+        .get(this.#owner, this.#worker, dead, JSON.stringify(except));
       if (row === undefined) return undefined;
       this.#database
         .prepare(
@@ -258,38 +324,16 @@ export class ClaimSession {
     return takeOver.immediate();
   }
 
-  #purge(batchId: string): void {
-    while (this.#purgeSome(batchId));
-  }
-
-  /** @returns whether there is more to purge. */
-  #purgeSome(batchId: string): boolean {
-    const purge = this.#database.transaction((): boolean => {
-      const claim = this.#database
-        .prepare<[string], { lo: number; hi: number }>(
-          "SELECT lo, hi FROM claims WHERE batch_id = ? AND state = 'landed'",
-        )
-        .get(batchId);
-      if (claim === undefined) return false;
-      const to = Math.min(claim.hi, claim.lo + PURGE_ROWS - 1);
-      const sizes = this.#database
-        .prepare<[number, number], { rows: number; bytes: number | null }>(
-          "SELECT count(*) AS rows, sum(length(payload)) AS bytes FROM payloads WHERE id BETWEEN ? AND ?",
-        )
-        .get(claim.lo, to);
-      this.#database.prepare("DELETE FROM payloads WHERE id BETWEEN ? AND ?").run(claim.lo, to);
-      this.#database
-        .prepare(
-          "UPDATE progress SET purged_rows = purged_rows + ?, purged_bytes = purged_bytes + ?",
-        )
-        .run(sizes?.rows ?? 0, sizes?.bytes ?? 0);
-      if (to === claim.hi) {
-        this.#database.prepare("DELETE FROM claims WHERE batch_id = ?").run(batchId);
-        return false;
+  /** Everything that is done to the file goes through here. Each of its steps may be done again. */
+  #guard<Result>(work: () => Result): Result {
+    for (;;) {
+      try {
+        return work();
+      } catch (error) {
+        const isFull = isSqliteError(error, "SQLITE_FULL", "SQLITE_IOERR_SHMSIZE");
+        // Appends fail on a full disk; what makes room must not.
+        if (!isFull || !releaseReserve(this.#path)) throw noteDamage(this.#path, error);
       }
-      this.#database.prepare("UPDATE claims SET lo = ? WHERE batch_id = ?").run(to + 1, batchId);
-      return true;
-    });
-    return purge.immediate();
+    }
   }
 }

@@ -5,7 +5,7 @@ import { assertNodeVersion } from "../node-version.ts";
 import { assertBufferFile } from "./schema.ts";
 
 /** Larger pages than SQLite's 4 KiB: payloads of a kilobyte overflow less and commits write fewer. */
-const PAGE_BYTES = 16 * 1024;
+export const PAGE_BYTES = 16 * 1024;
 const BUSY_TIMEOUT_MS = 5_000;
 /** The WAL file is cut back to this size when it is reset. */
 const WAL_KEPT_BYTES = 16 * 1024 * 1024;
@@ -34,9 +34,7 @@ export function openDatabase(path: string, { durability, create = false }: OpenO
     if (!isNew) {
       assertBufferFile(database);
     } else {
-      // Both only take effect before the first page is written, and setting auto_vacuum writes it.
-      database.pragma(`page_size = ${PAGE_BYTES}`);
-      database.pragma("auto_vacuum = INCREMENTAL");
+      applyLayout(database);
     }
     database.pragma("journal_mode = WAL");
     database.pragma(`synchronous = ${durability === "power" ? "FULL" : "NORMAL"}`);
@@ -51,6 +49,13 @@ export function openDatabase(path: string, { durability, create = false }: OpenO
     database.close();
     throw error;
   }
+}
+
+/** Sets how a new file is laid out; without effect once its first page is written. */
+export function applyLayout(database: Database): void {
+  database.pragma(`page_size = ${PAGE_BYTES}`);
+  // Writes that page.
+  database.pragma("auto_vacuum = INCREMENTAL");
 }
 
 /**

@@ -1,11 +1,15 @@
 import type { Database, Statement } from "better-sqlite3";
+import { MillraceError } from "../errors.ts";
+import { bufferFull } from "./buffer-errors.ts";
+import { checksumOf } from "./checksum.ts";
 import { isSqliteError } from "./database.ts";
+import { dropOldest } from "./drop-oldest.ts";
 import { GroupPacing } from "./group-pacing.ts";
-import type { Progress } from "./schema.ts";
+import { depthOf, type Progress } from "./schema.ts";
 
 /** How long an append may wait for another connection's write to end, in milliseconds. */
 const BUSY_DEADLINE_MS = 5_000;
-const BUSY_RETRY_MS = 1;
+const RETRY_MS = 1;
 
 interface PendingAppend {
   payload: Uint8Array;
@@ -21,6 +25,9 @@ export interface GroupLimits {
   groupMaxRows: number;
   groupMaxBytes: number;
   groupMaxWaitMs: number;
+  maxRows: number;
+  maxBytes: number;
+  whenFull: "reject" | "block" | "drop-oldest";
 }
 
 /** Counters that the committer keeps in plain numbers. */
@@ -29,6 +36,8 @@ export interface GroupCommitCounters {
   rows: number;
   bytes: number;
   failedRows: number;
+  /** Admitted, then refused: what should have been dropped for them had been claimed meanwhile. */
+  rejectedRows: number;
 }
 
 /**
@@ -36,7 +45,13 @@ export interface GroupCommitCounters {
  * is one transaction, and less than that is waited when there is no more to come.
  */
 export class GroupCommit {
-  readonly counters: GroupCommitCounters = { commits: 0, rows: 0, bytes: 0, failedRows: 0 };
+  readonly counters: GroupCommitCounters = {
+    commits: 0,
+    rows: 0,
+    bytes: 0,
+    failedRows: 0,
+    rejectedRows: 0,
+  };
   /** The totals as of the last commit or {@link GroupCommit.readProgress}. */
   progress: Progress;
   /** What the last commit failed with; undefined once one has succeeded. */
@@ -55,7 +70,7 @@ export class GroupCommit {
   #groupBytes = 0;
   #openedAt = 0;
   #isScheduled = false;
-  #busyTimer: NodeJS.Timeout | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
 
   constructor(database: Database, limits: GroupLimits) {
     this.#database = database;
@@ -65,7 +80,7 @@ export class GroupCommit {
     database.pragma("busy_timeout = 0");
     this.#begin = database.prepare("BEGIN IMMEDIATE");
     this.#commitStatement = database.prepare("COMMIT");
-    this.#insert = database.prepare("INSERT INTO payloads VALUES (?, ?, ?, ?)");
+    this.#insert = database.prepare("INSERT INTO payloads VALUES (?, ?, ?, ?, ?)");
     this.#advance = database.prepare(
       "UPDATE progress SET appended_id = ?, appended_rows = ?, appended_bytes = ?",
     );
@@ -92,21 +107,20 @@ export class GroupCommit {
       if (this.#group.length === 0) this.#openedAt = queuedAt;
       this.#group.push({ payload, token, receivedAt: Date.now(), queuedAt, resolve, reject });
       this.#groupBytes += payload.byteLength;
-      if (!this.#isScheduled && this.#busyTimer === undefined) this.#schedule();
+      if (!this.#isScheduled && this.#retryTimer === undefined) this.#schedule();
     });
   }
 
   /** Commits what is waiting now. */
   flush(): void {
-    while (this.#group.length > 0 && this.#busyTimer === undefined) this.#commit();
+    while (this.#group.length > 0 && this.#retryTimer === undefined) this.#commit();
   }
 
   /** Waits until nothing is uncommitted. */
   async settle(): Promise<void> {
     while (this.#group.length > 0) {
       this.flush();
-      if (this.#group.length > 0)
-        await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
+      if (this.#group.length > 0) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
 
@@ -155,19 +169,19 @@ export class GroupCommit {
     const group = this.#takeGroup();
     let bytes = 0;
     for (const { payload } of group) bytes += payload.byteLength;
-    const { appended_id: lastId, appended_rows: rows, appended_bytes: allBytes } = this.progress;
     const newTokens: string[] = [];
+    let isStored: boolean;
     try {
       // Left open only when a rollback failed too; nothing in it was acknowledged.
       if (this.#database.inTransaction) this.#database.exec("ROLLBACK");
       this.#begin.run();
       try {
-        let id = lastId;
-        for (const { payload, token, receivedAt } of group) {
-          const tokenId = this.#tokenIds.get(token) ?? this.#addToken(token, newTokens);
-          this.#insert.run(++id, receivedAt, tokenId, payload);
-        }
-        this.#advance.run(id, rows + group.length, allBytes + bytes);
+        // The last payload before the limit may go beyond it.
+        isStored = this.#makeRoom(
+          group.length,
+          bytes - (group.at(-1)?.payload.byteLength ?? 0) + 1,
+        );
+        if (isStored) this.#store(group, bytes, newTokens);
         const progress = this.#readProgress.get();
         this.#commitStatement.run();
         if (progress !== undefined) this.progress = progress;
@@ -181,10 +195,53 @@ export class GroupCommit {
       return;
     }
     this.failure = undefined;
+    if (!isStored) {
+      this.#putBack(group);
+      return;
+    }
     this.counters.commits++;
     this.counters.rows += group.length;
     this.counters.bytes += bytes;
     for (const { resolve } of group) resolve();
+  }
+
+  #store(group: readonly PendingAppend[], bytes: number, newTokens: string[]): void {
+    const { appended_id: lastId, appended_rows: rows, appended_bytes: allBytes } = this.progress;
+    let id = lastId;
+    for (const { payload, token, receivedAt } of group) {
+      const tokenId = this.#tokenIds.get(token) ?? this.#addToken(token, newTokens);
+      const checksum = checksumOf(++id, receivedAt, tokenId, payload);
+      this.#insert.run(id, receivedAt, tokenId, checksum, payload);
+    }
+    this.#advance.run(id, rows + group.length, allBytes + bytes);
+  }
+
+  /**
+   * With `drop-oldest`, drops one step of what is in the way.
+   *
+   * @returns false when another step is needed before the group fits.
+   */
+  #makeRoom(rows: number, bytes: number): boolean {
+    if (this.#limits.whenFull !== "drop-oldest") return true;
+    const depth = depthOf(this.#readFirstProgress());
+    const excess = {
+      rows: depth.rows + rows - this.#limits.maxRows,
+      bytes: depth.bytes + bytes - this.#limits.maxBytes,
+    };
+    if (excess.rows <= 0 && excess.bytes <= 0) return true;
+    const dropped = dropOldest(this.#database, excess);
+    if (dropped.rows === 0) throw bufferFull(this.#database.name, depth);
+    return dropped.rows >= excess.rows && dropped.bytes >= excess.bytes;
+  }
+
+  /** Tries a group again in the next turn of the event loop. */
+  #putBack(group: PendingAppend[]): void {
+    this.#group = [...group, ...this.#group];
+    for (const { payload } of group) this.#groupBytes += payload.byteLength;
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined;
+      this.flush();
+    }, RETRY_MS);
   }
 
   #takeGroup(): PendingAppend[] {
@@ -205,16 +262,15 @@ export class GroupCommit {
   #fail(error: unknown, group: PendingAppend[]): void {
     const waitedMs = performance.now() - (group[0]?.queuedAt ?? 0);
     if (isSqliteError(error, "SQLITE_BUSY") && waitedMs < BUSY_DEADLINE_MS) {
-      this.#group = [...group, ...this.#group];
-      for (const { payload } of group) this.#groupBytes += payload.byteLength;
-      this.#busyTimer = setTimeout(() => {
-        this.#busyTimer = undefined;
-        this.flush();
-      }, BUSY_RETRY_MS);
+      this.#putBack(group);
       return;
     }
-    this.failure = error;
-    this.counters.failedRows += group.length;
+    if (MillraceError.is(error)) {
+      this.counters.rejectedRows += group.length;
+    } else {
+      this.failure = error;
+      this.counters.failedRows += group.length;
+    }
     for (const { reject } of group) reject(error);
   }
 

@@ -19,7 +19,11 @@ export {
   bufferOptionsSchema,
   type ResolvedBufferOptions,
 } from "./buffer-options.ts";
-export { type BufferOwner, type BufferStatus, createBuffer, type DurableBuffer } from "./buffer.ts";
+export type { BufferStatus } from "./buffer-status.ts";
+export { createBuffer } from "./buffer.ts";
+export type { BufferOwner } from "./claim-owners.ts";
+export type { BufferEvents, DurableBuffer } from "./durable-buffer.ts";
+export type { SalvageReport } from "./salvage/salvage.ts";
 export {
   type BufferedPayload,
   type ClaimedBatch,

@@ -4,8 +4,14 @@
  *
  * @module
  */
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
+import { messageOf } from "../errors.ts";
 import { openDatabase } from "./database.ts";
+import { isReserved, reserveOf } from "./reserve-file.ts";
+import { isDamage } from "./salvage/damage-mark.ts";
+import { isWalLarge, WAL_RESET_BYTES, walFileBytes } from "./wal-size.ts";
 
 /** What the buffer passes to its maintenance thread. */
 export interface MaintenanceData {
@@ -13,30 +19,43 @@ export interface MaintenanceData {
   durability: "process" | "power";
 }
 
+/** What the thread says: that it is ready, or what keeps it from its work. */
+export type MaintenanceMessage =
+  | { type: "ready" }
+  | { type: "put off"; error: string }
+  | { type: "damaged"; error: string };
+
 const TICK_MS = 250;
-/** The WAL is reset, which makes writers wait a moment, only once it is this large. */
-const WAL_RESET_BYTES = 16 * 1024 * 1024;
+/** A reset cuts a WAL file that is larger than this, as SQLite does by itself only at the next write. */
+const WAL_CUT_BYTES = 64 * 1024 * 1024;
 /** How long a reset may make writers wait for readers, in milliseconds. */
 const RESET_WAIT_MS = 50;
+/** After a reset that a reader was in the way of: until the next try, in milliseconds. */
+const RESET_PAUSE_MS = 1_000;
 /** Free space that is kept for the next burst. */
 const FREE_KEPT_BYTES = 32 * 1024 * 1024;
 /** Pages given back in one step. */
 const VACUUM_PAGES = 256;
 
 const { path, durability } = workerData as MaintenanceData;
+const post = (message: MaintenanceMessage) => parentPort?.postMessage(message);
 const database = openDatabase(path, { durability });
 database.pragma(`busy_timeout = ${RESET_WAIT_MS}`);
 const pageBytes = Number(database.pragma("page_size", { simple: true }));
+const reserve = reserveOf(path);
 let framesAtLastReset = 0;
+let nextResetAt = 0;
+
+// A process that is killed again and again soon after its start would never come to it later.
+if (isWalLarge(path)) attempt(() => checkpointWal("TRUNCATE"));
+post({ type: "ready" });
 
 const timer = setInterval(() => {
-  try {
-    checkpoint();
-    giveSpaceBack();
-  } catch (error) {
-    // A busy or full disk: the next tick tries again, and appends report what is wrong.
-    parentPort?.postMessage({ error: String(error) });
-  }
+  attempt(() => {
+    const isTight = isDiskTight();
+    checkpoint(isTight);
+    giveSpaceBack(isTight);
+  });
 }, TICK_MS);
 
 parentPort?.once("message", () => {
@@ -50,20 +69,43 @@ parentPort?.once("message", () => {
   parentPort?.close();
 });
 
-function checkpoint(): void {
+function attempt(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    // A busy or full disk: the next tick tries again, and appends report what is wrong.
+    post({ type: isDamage(error) ? "damaged" : "put off", error: messageOf(error) });
+  }
+}
+
+/** On a full disk the WAL's own space is what there is to work in. */
+function isDiskTight(): boolean {
+  const { bavail, bsize } = statfsSync(dirname(path));
+  return !isReserved(reserve) || bavail * bsize < 2 * reserve.bytes;
+}
+
+function checkpoint(isTight: boolean): void {
   // First most of it without the write lock, then, with it, what came meanwhile.
-  const frames = checkpointWal("PASSIVE");
-  if (frames * pageBytes < WAL_RESET_BYTES || frames === framesAtLastReset) return;
-  framesAtLastReset = checkpointWal("RESTART");
+  const { log: frames } = checkpointWal("PASSIVE");
+  const threshold = isTight ? pageBytes : WAL_RESET_BYTES;
+  if (frames * pageBytes < threshold || frames === framesAtLastReset) return;
+  if (performance.now() < nextResetAt) return;
+  const isLarge = walFileBytes(path) > WAL_CUT_BYTES;
+  const { busy, log } = checkpointWal(isLarge ? "TRUNCATE" : "RESTART");
+  if (busy === 0) framesAtLastReset = log;
+  else nextResetAt = performance.now() + RESET_PAUSE_MS;
 }
 
-/** @returns frames in the WAL. */
-function checkpointWal(mode: "PASSIVE" | "RESTART"): number {
-  const [result] = database.pragma(`wal_checkpoint(${mode})`) as Array<{ log: number }>;
-  return result?.log ?? 0;
+function checkpointWal(mode: "PASSIVE" | "RESTART" | "TRUNCATE"): { busy: number; log: number } {
+  const [result] = database.pragma(`wal_checkpoint(${mode})`) as Array<{
+    busy: number;
+    log: number;
+  }>;
+  return result ?? { busy: 0, log: 0 };
 }
 
-function giveSpaceBack(): void {
+function giveSpaceBack(isTight: boolean): void {
   const free = Number(database.pragma("freelist_count", { simple: true })) * pageBytes;
-  if (free > FREE_KEPT_BYTES) database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
+  const kept = isTight ? 0 : FREE_KEPT_BYTES;
+  if (free > kept) database.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
 }

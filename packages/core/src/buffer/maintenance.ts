@@ -1,16 +1,20 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Logger } from "../logger.ts";
-import type { MaintenanceData } from "./maintenance-worker.ts";
+import type { MaintenanceData, MaintenanceMessage } from "./maintenance-worker.ts";
+import { isWalLarge } from "./wal-size.ts";
 
 /**
- * Starts the thread that checkpoints a buffer file and gives its free space back.
+ * Starts the thread that checkpoints a buffer file and gives its free space back. Resolves once it
+ * has made an overgrown WAL small.
  *
+ * @param onDamage hears of damage that the thread met.
  * @returns a function that stops it.
  */
 export async function startMaintenance(
   { path, durability }: MaintenanceData,
   logger: Logger,
+  onDamage: (reason: string) => void,
 ): Promise<() => Promise<void>> {
   let isStopping = false;
   let worker: Worker;
@@ -20,7 +24,10 @@ export async function startMaintenance(
       workerData: data,
       name: "millrace-buffer-maintenance",
     });
-    started.on("message", (message) => logger.debug({ message }, "buffer maintenance was put off"));
+    started.on("message", (message: MaintenanceMessage) => {
+      if (message.type === "damaged") onDamage(message.error);
+      if (message.type === "put off") logger.debug(message, "buffer maintenance was put off");
+    });
     started.on("error", (error) => logger.error({ err: error }, "buffer maintenance failed"));
     started.on("exit", () => {
       if (isStopping) return;
@@ -34,7 +41,7 @@ export async function startMaintenance(
     return started;
   };
   worker = spawn();
-  await once(worker, "online");
+  await (isWalLarge(path) ? firstNews(worker) : once(worker, "online"));
   worker.unref();
   return () => {
     isStopping = true;
@@ -44,4 +51,12 @@ export async function startMaintenance(
     worker.postMessage("stop");
     return stopped;
   };
+}
+
+/** Resolves with its first message or its end: without maintenance a buffer still does its work. */
+function firstNews(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    worker.once("message", () => resolve());
+    worker.once("exit", () => resolve());
+  });
 }

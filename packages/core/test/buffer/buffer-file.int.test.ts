@@ -127,12 +127,12 @@ test("a claim session creates no file where there is no buffer", () => {
   expect(existsSync(path)).toBe(false);
 });
 
-test.each<[string, (path: string) => void]>([
-  ["is not a database", (path) => writeFileSync(path, randomBytes(50_000))],
-  ["lost its header", (path) => overwrite(path, 0, 100)],
-  ["lost its first page but for the header", (path) => overwrite(path, 100, 16_000)],
-  ["lost every page but the first", (path) => overwrite(path, 16_384, 300_000)],
-])("a file that %s is set aside, and a new one takes payloads", async (_, damage) => {
+test.each<[string, (path: string) => void, number, number]>([
+  ["is not a database", (path) => writeFileSync(path, randomBytes(50_000)), 0, 0],
+  ["lost its header", (path) => overwrite(path, 0, 100), 100, 0],
+  ["lost its first page but for the header", (path) => overwrite(path, 100, 16_000), 100, 0],
+  ["lost every page but the first", (path) => overwrite(path, 16_384, 600_000), 0, 0],
+])("a file that %s is set aside, and a new one takes payloads", async (_, damage, kept, lost) => {
   const path = join(temporaryFolder(), "buffer.db");
   const before = await startBuffer({ path });
   await appendNumbers(before, 0, 100);
@@ -142,7 +142,7 @@ test.each<[string, (path: string) => void]>([
 
   const buffer = await startBuffer({ path });
   await buffer.append(Buffer.from("new"));
-  expect(buffer.status().rows).toBe(1);
+  expect(buffer.status()).toMatchObject({ rows: kept + 1, lostRows: lost });
   expect(buffer.logger.lines).toMatchObject([{ level: "error", fields: { path } }]);
   const asideName = readdirSync(dirname(path)).find((name) => /\.corrupt-\d+$/.test(name));
   expect(readFileSync(join(dirname(path), asideName ?? ""))).toEqual(damaged);
@@ -209,10 +209,11 @@ test("a disk that fills up refuses payloads, loses none, and recovers by itself"
     await Promise.all(Array.from({ length: 20 }, appendNext));
   }
   expect(failures[0]).toMatchObject({ code: "BUFFER_WRITE_FAILED", retryable: true });
+  expect(failures.at(-1)).toMatchObject({ code: "BUFFER_DISK_LOW", retryable: true });
   expect(buffer.state).toBe("running");
   expect(buffer.health()).toMatchObject({ healthy: false, reason: expect.stringMatching(/full/) });
-  expect(buffer.status().failedRows).toBe(failures.length);
-  expect(buffer.logger.lines.filter(({ level }) => level === "warn")).toHaveLength(1);
+  const { failedRows, diskLowRows } = buffer.status();
+  expect(failedRows + diskLowRows).toBe(failures.length);
 
   rmSync(join(folder, "ballast"));
   // Nobody appends: behind a load balancer an unhealthy agent gets nothing to append.
@@ -249,6 +250,7 @@ test("closing twice, and everything is let go: the file can be opened by someone
   expect(readdirSync(dirname(buffer.options.path)).toSorted()).toEqual([
     "buffer.db",
     "buffer.db.lock",
+    "buffer.db.reserve",
   ]);
   const again = await startBuffer({ path: buffer.options.path });
   const session = openSession(again.options.path, again.registerOwner().owner);

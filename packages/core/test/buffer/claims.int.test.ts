@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import Sqlite from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
-import type { DurableBuffer } from "../../src/buffer/buffer.ts";
+import type { DurableBuffer } from "../../src/buffer/durable-buffer.ts";
 import { waitFor } from "../../src/testing.ts";
 import { spawnFixture } from "../fixtures/spawn-fixture.ts";
 import { temporaryFolder } from "../fixtures/temporary-folder.ts";

@@ -8,7 +8,7 @@ import { type PartitionedParent, qualify } from "./partition-catalog.ts";
 import type { NewPartition } from "./partition-plan.ts";
 
 /** Rows that one transaction moves at most: it lasts seconds with these. */
-export const MAX_MOVED_ROWS = 500_000;
+export const MAX_MOVED_ROWS = 250_000;
 /** Rows that one statement moves. */
 const MOVED_AT_ONCE = 20_000;
 /** Tries to get the table alone once rows have been moved, and the time that others have between. */

@@ -84,13 +84,19 @@ export function compileRollup(rollup: RollupDefinition): CompiledRollup {
     return {
       collect(record, meta) {
         const moment = record[readers.occurredAt.field];
-        readers.occurredAt.read(moment);
+        // As the table rounds it: a moment just before midnight may be the next day's.
+        const microseconds =
+          typeof moment === "number" ? Math.round(moment * MICROSECONDS) : Number.NaN;
+        const seconds = Math.floor(microseconds / MICROSECONDS);
+        const buckets = windows.map((window) => window.bucketOf(seconds, meta.receivedAt));
+        if (buckets.every((bucket) => bucket === undefined)) {
+          // Only here: it writes the moment as text, a third of what collecting cost.
+          readers.occurredAt.read(moment);
+          return;
+        }
         const parts = readers.key.map((reader) => reader.read(record[reader.field]) ?? "");
         const latest = readers.latest.map((reader) => reader.read(record[reader.field]));
-        const sample = sampleOf(record, moment as number);
-        const seconds = Math.floor(sample.microseconds / MICROSECONDS);
-        const buckets = windows.map((window) => window.bucketOf(seconds, meta.receivedAt));
-        if (buckets.every((bucket) => bucket === undefined)) return;
+        const sample = sampleOf(record, microseconds);
         const cells = cellsOf(parts, meta);
         for (let index = 0; index < buckets.length; index++) {
           const [bucket, byBucket] = [buckets[index], cells[index]];
@@ -115,17 +121,12 @@ export function compileRollup(rollup: RollupDefinition): CompiledRollup {
     };
   };
 
-  const sampleOf = (record: Fields, unixSeconds: number): RollupSample => {
+  const sampleOf = (record: Fields, microseconds: number): RollupSample => {
     const { duration: reader } = readers;
     const value = reader === undefined ? undefined : record[reader.field];
     const duration = reader?.read(value) == null ? undefined : (value as number);
-    return {
-      // As the table rounds it: a moment just before midnight may be the next day's.
-      microseconds: Math.round(unixSeconds * MICROSECONDS),
-      isError: isError(record),
-      duration,
-      bin: duration === undefined ? 0 : sketchBin(duration),
-    };
+    const bin = duration === undefined ? 0 : sketchBin(duration);
+    return { microseconds, isError: isError(record), duration, bin };
   };
 
   return { name: rollup.name, types: [rollup.match.t], createGroup };

@@ -28,5 +28,8 @@ export const BOOKKEEPING_STATEMENTS: readonly string[] = [
     content bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
   )`,
+  `ALTER TABLE ${DEAD_LETTER_TABLE}
+    ADD COLUMN IF NOT EXISTS attempts integer NOT NULL DEFAULT 0,
+    ADD COLUMN IF NOT EXISTS last_tried_at timestamptz`,
   `CREATE INDEX IF NOT EXISTS ${DEAD_LETTER_TABLE}_created_at ON ${DEAD_LETTER_TABLE} (created_at)`,
 ];

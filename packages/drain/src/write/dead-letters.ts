@@ -23,17 +23,22 @@ export interface DeadLetter {
   content: Uint8Array;
 }
 
-const COPY_SQL = `COPY ${DEAD_LETTER_TABLE}(batch_id, payload_id, record_index, destination, code, reason, token, received_at, content) FROM STDIN`;
+const COPY_SQL = `COPY ${DEAD_LETTER_TABLE}(batch_id, payload_id, record_index, destination, code, reason, token, received_at, attempts, last_tried_at, content) FROM STDIN`;
 
-/** Writes dead letters as part of the batch's transaction. */
+/**
+ * Writes dead letters as part of the batch's transaction.
+ *
+ * @param attempts replays that they have behind them, the last one just now.
+ */
 export async function copyDeadLetters(
   client: Client,
   batchId: string,
   letters: readonly DeadLetter[],
+  attempts = 0,
 ): Promise<void> {
   if (letters.length === 0) return;
   const lines = letters.flatMap((letter) => [
-    Buffer.from(toFields(batchId, letter)),
+    Buffer.from(toFields(batchId, letter, attempts)),
     ...toHex(letter.content),
     Buffer.from("\n"),
   ]);
@@ -41,16 +46,18 @@ export async function copyDeadLetters(
 }
 
 /** All of a line that comes before the hexadecimal digits of its content. */
-function toFields(batchId: string, letter: DeadLetter): string {
+function toFields(batchId: string, letter: DeadLetter, attempts: number): string {
   return [
     batchId,
     letter.payloadId,
     letter.recordIndex ?? "\\N",
     letter.destination === undefined ? "\\N" : escapeText(letter.destination),
     escapeText(letter.code),
-    escapeText(letter.reason.slice(0, MAX_REASON_LENGTH)),
+    escapeText(storableReason(letter.reason)),
     escapeText(letter.token),
     new Date(letter.receivedAt).toISOString(),
+    attempts,
+    attempts === 0 ? "\\N" : new Date().toISOString(),
     String.raw`\\x`,
   ].join("\t");
 }
@@ -66,11 +73,18 @@ function toHex(content: Uint8Array): Buffer[] {
   return pieces;
 }
 
-/** COPY's escapes, and U+FFFD for what PostgreSQL's text cannot hold: reasons may quote bad input. */
+/** At most as long as is kept, and with U+FFFD for what PostgreSQL's text cannot hold: reasons may quote bad input. */
+export function storableReason(reason: string): string {
+  return storable(reason.slice(0, MAX_REASON_LENGTH));
+}
+
+function storable(text: string): string {
+  return text.toWellFormed().replaceAll("\0", "\uFFFD");
+}
+
+/** COPY's escapes. */
 function escapeText(text: string): string {
-  return text
-    .toWellFormed()
-    .replaceAll("\0", "\uFFFD")
+  return storable(text)
     .replaceAll("\\", "\\\\")
     .replaceAll("\t", "\\t")
     .replaceAll("\n", "\\n")

@@ -5,6 +5,13 @@ import { LEDGER_TABLE } from "../schema/bookkeeping.ts";
 /** How long the ledger remembers a batch that has left the buffer; long enough for an audit of a day. */
 const LEDGER_RETENTION = "24 hours";
 
+export interface BeginOptions {
+  bufferId: string;
+  /** How long the server may take for one statement, in milliseconds. */
+  statementTimeoutMs: number;
+  synchronousCommit: "on" | "off";
+}
+
 /**
  * Opens a batch's transaction and enters the batch in the ledger.
  *
@@ -18,7 +25,7 @@ const LEDGER_RETENTION = "24 hours";
  */
 export async function beginBatch(
   client: Client,
-  { bufferId, statementTimeoutMs }: { bufferId: string; statementTimeoutMs: number },
+  { bufferId, statementTimeoutMs, synchronousCommit }: BeginOptions,
   { batchId, payloads }: ClaimedBatch,
 ): Promise<boolean> {
   const first = payloads[0]?.id ?? 0;
@@ -27,7 +34,7 @@ export async function beginBatch(
   // is handed on as it was.
   const results = (await client.query(
     `BEGIN ISOLATION LEVEL READ COMMITTED;
-     SET LOCAL synchronous_commit = on;
+     SET LOCAL synchronous_commit = ${synchronousCommit};
      SET LOCAL lock_timeout = '10s';
      SET LOCAL statement_timeout = ${statementTimeoutMs};
      SET LOCAL tcp_keepalives_idle = 10;

@@ -55,8 +55,17 @@ export function sqlStateOf(error: unknown): string | undefined {
 
 /** Line of a COPY, from 1, that the server names as the one at fault. */
 export function copyLineOf(error: unknown): number | undefined {
+  const line = /^COPY \S+, line (\d+)/m.exec(whereOf(error))?.[1];
+  return line === undefined ? undefined : Number(line);
+}
+
+/** Column of a COPY that the server could not read. */
+export function copyColumnOf(error: unknown): string | undefined {
+  return /^COPY \S+, line \d+, column ([a-z_][a-z0-9_]*)/m.exec(whereOf(error))?.[1];
+}
+
+function whereOf(error: unknown): string {
   const where: unknown =
     typeof error === "object" && error !== null ? Reflect.get(error, "where") : undefined;
-  const match = typeof where === "string" ? /^COPY \S+, line (\d+)/m.exec(where) : null;
-  return match?.[1] === undefined ? undefined : Number(match[1]);
+  return typeof where === "string" ? where : "";
 }

@@ -55,7 +55,9 @@ test("every table that records are copied to is partitioned by when they happene
   );
   const { tables } = nightwatch({ retain: "30 days", partitionInterval: "month" });
   expect(tables[0]?.partitionBy).toEqual({
-    ...{ column: "occurred_at", interval: "month", retain: "30 days" },
+    column: "occurred_at",
+    interval: "month",
+    retain: "30 days",
   });
   expect(() => nightwatch({ retain: "30" as "30 days" })).toThrow("partitionBy.retain");
 });

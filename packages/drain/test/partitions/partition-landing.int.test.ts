@@ -1,5 +1,5 @@
 import { waitFor } from "@millrace/core/testing";
-import { Client } from "pg";
+import type { Client } from "pg";
 import { describe, expect, it } from "vitest";
 import { deadLetters, type EmptyDatabase, emptyDatabase } from "../fixtures/empty-database.ts";
 import { runPool } from "../fixtures/running-pool.ts";
@@ -63,11 +63,16 @@ describe("a pool", () => {
     await drained();
     expect(await rowsByPartition(database)).toEqual({
       default: 2,
-      ...{ [partitionOf(-1)]: 1, [partitionOf(0)]: 1, [partitionOf(1)]: 0, [partitionOf(2)]: 0 },
+      [partitionOf(-1)]: 1,
+      [partitionOf(0)]: 1,
+      [partitionOf(1)]: 0,
+      [partitionOf(2)]: 0,
     });
     expect(await deadLetters(database)).toEqual([]);
     expect(pool.status().partitions).toMatchObject({
-      ...{ partitionsCreated: 4, maintenanceFailures: 0, maintenanceSkips: 0 },
+      partitionsCreated: 4,
+      maintenanceFailures: 0,
+      maintenanceSkips: 0,
     });
     expect(await metrics.metrics()).toContain("millrace_drain_partitions_created_total 4");
   });
@@ -128,8 +133,11 @@ describe("a pool", () => {
     expect(pool.status()).toMatchObject({ workerDeaths: 0 });
     const byPartition = await rowsByPartition(database);
     expect(byPartition).toMatchObject({
-      ...{ default: 0, [partitionOf(1)]: perDay / 2, [partitionOf(2)]: perDay },
-      ...{ [partitionOf(days)]: perDay, [partitionOf(days + 1)]: perDay / 2 },
+      default: 0,
+      [partitionOf(1)]: perDay / 2,
+      [partitionOf(2)]: perDay,
+      [partitionOf(days)]: perDay,
+      [partitionOf(days + 1)]: perDay / 2,
     });
   });
 
@@ -204,7 +212,9 @@ describe("a pool", () => {
     expect(pool.status().retriesByReason).toEqual({ data: 1 });
     expect(await deadLetters(database)).toEqual([]);
     expect(await rowsByPartition(database)).toMatchObject({
-      ...{ default: 0, [partitionOf(0)]: 1, [partitionOf(5)]: 1 },
+      default: 0,
+      [partitionOf(0)]: 1,
+      [partitionOf(5)]: 1,
     });
   });
 });

@@ -22,7 +22,11 @@ describe("partitions", () => {
       problems: [],
     });
     expect(await rowsByPartition(database)).toEqual({
-      ...{ default: 0, p20261122: 0, p20261123: 0, p20261124: 0, p20261125: 0 },
+      default: 0,
+      p20261122: 0,
+      p20261123: 0,
+      p20261124: 0,
+      p20261125: 0,
     });
     const indexes = await database.query<{ parts: number }>(
       `SELECT count(*)::int AS parts FROM pg_inherits
@@ -40,7 +44,10 @@ describe("partitions", () => {
     await (await maintenance(database.url, table)).maintain("2026-12-31T12:00:00Z");
     await insertTicks(database, ["2026-12-31T23:59:59.999999Z", "2027-01-01T00:00:00Z"]);
     expect(await rowsByPartition(database)).toEqual({
-      ...{ default: 0, p202611: 0, p202612: 1, p202701: 1 },
+      default: 0,
+      p202611: 0,
+      p202612: 1,
+      p202701: 1,
     });
   });
 
@@ -54,23 +61,37 @@ describe("partitions", () => {
     await insertTicks(database, ["2026-11-23T23:59:59.999999Z", "2026-11-24T00:00:00Z"]);
     expect(await rowsByPartition(database)).toMatchObject({ p20261123: 1, p20261124: 1 });
     expect((await maintain(NOON)).counts).toMatchObject({
-      ...{ partitionsCreated: 0, maintenanceFailures: 0 },
+      partitionsCreated: 0,
+      maintenanceFailures: 0,
     });
   });
 
   it("take the rows of their range from the default partition, those ahead of time too, and no others", async () => {
     const database = await ticksDatabase();
     await insertTicks(database, [
-      ...["1970-01-01", "2099-01-01", "2026-10-22T23:59:59Z", "2026-11-26"],
-      ...["2026-10-23", "2026-11-20T01:00:00Z", "2026-11-20T23:00:00Z", "2026-11-24T05:00:00Z"],
+      "1970-01-01",
+      "2099-01-01",
+      "2026-10-22T23:59:59Z",
+      "2026-11-26",
+      "2026-10-23",
+      "2026-11-20T01:00:00Z",
+      "2026-11-20T23:00:00Z",
+      "2026-11-24T05:00:00Z",
     ]);
     const { maintain } = await maintenance(database.url);
     expect((await maintain(NOON)).counts).toMatchObject({
-      ...{ partitionsCreated: 6, lateRowsMoved: 4, maintenanceFailures: 0 },
+      partitionsCreated: 6,
+      lateRowsMoved: 4,
+      maintenanceFailures: 0,
     });
     expect(await rowsByPartition(database)).toEqual({
-      ...{ default: 4, p20261023: 1, p20261120: 2 },
-      ...{ p20261122: 0, p20261123: 0, p20261124: 1, p20261125: 0 },
+      default: 4,
+      p20261023: 1,
+      p20261120: 2,
+      p20261122: 0,
+      p20261123: 0,
+      p20261124: 1,
+      p20261125: 0,
     });
     expect((await maintain("2026-11-24T00:00:00Z")).counts.lateRowsMoved).toBe(1);
     expect(await rowsByPartition(database)).toMatchObject({ default: 3, p20261126: 1 });
@@ -195,8 +216,14 @@ describe("retention", () => {
     const { counts } = await keeper.maintain("2026-11-25T00:00:00Z");
     expect(counts).toMatchObject({ partitionsDropped: 1, maintenanceFailures: 0 });
     expect(await rowsByPartition(database)).toEqual({
-      ...{ default: 0, history: 1, p20220101: 1 },
-      ...{ p20261123: 1, p20261124: 1, p20261125: 0, p20261126: 0, p20261127: 0 },
+      default: 0,
+      history: 1,
+      p20220101: 1,
+      p20261123: 1,
+      p20261124: 1,
+      p20261125: 0,
+      p20261126: 0,
+      p20261127: 0,
     });
     expect(await database.query("SELECT to_regclass('ticks_p20261101') AS name")).toEqual([
       { name: "ticks_p20261101" },

@@ -29,7 +29,7 @@ function existing(...names: string[]): ExistingPartition[] {
   return names.map((name) => {
     const range = rangeOfName("views", name);
     if (range === undefined) throw new Error(`${name} is no partition of views`);
-    return { name, ...range };
+    return { name, from: range.from, to: range.to };
   });
 }
 

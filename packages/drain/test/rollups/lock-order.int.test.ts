@@ -28,7 +28,7 @@ it(`480 transactions of four connections on the same rows, each in its own order
     try {
       for (const _ of numbers(TRANSACTIONS)) {
         const groups = upserts.createGroups();
-        for (const __ of numbers(RECORDS)) {
+        for (let made = 0; made < RECORDS; made++) {
           const t = ["exception", "job-attempt", "query", "request"][Math.floor(random() * 4)];
           const duration = Math.floor(random() * 1e6);
           const record = {

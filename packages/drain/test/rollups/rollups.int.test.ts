@@ -1,3 +1,4 @@
+import { nightwatch } from "@millrace/drain/nightwatch";
 import { describe, expect, it } from "vitest";
 import { deadLetters, type EmptyDatabase, emptyDatabase } from "../fixtures/empty-database.ts";
 import { runPool } from "../fixtures/running-pool.ts";
@@ -18,7 +19,7 @@ function recent(index: number, fields: Record<string, unknown> = {}) {
 describe("rollups of nightwatch", () => {
   it("say what a recount of the tables says, with two pools of two workers at it", async () => {
     const database = await emptyDatabase();
-    const options = { workers: 2, batchRows: 20 };
+    const options = { schema: nightwatch(), workers: 2, batchRows: 20 };
     const pools = [
       await runPool({ url: database.url }, options),
       await runPool({ url: database.url }, options),
@@ -48,7 +49,10 @@ describe("rollups of nightwatch", () => {
 
   it("do not count dead letters, whether the drain or the server refuses the record", async () => {
     const database = await emptyDatabase();
-    const { append, drained, pool } = await runPool({ url: database.url }, { batchRows: 50 });
+    const { append, drained, pool } = await runPool(
+      { url: database.url },
+      { schema: nightwatch(), batchRows: 50 },
+    );
     await append([recent(0)]);
     await drained();
     await database.query(
@@ -56,8 +60,8 @@ describe("rollups of nightwatch", () => {
     );
     const telemetry = mixedTelemetry(3);
     await append(
+      telemetry(200),
       ...numbers(40).map((index) => [
-        ...telemetry(5),
         recent(index, { url: index % 7 === 3 ? "poison" : "/" }),
         recent(index, { duration: index % 5 === 2 ? "long" : 5 }),
         recent(index, { timestamp: index % 9 === 4 ? null : Date.now() / 1_000 }),

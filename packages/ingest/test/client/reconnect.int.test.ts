@@ -78,7 +78,10 @@ async function serveInProcess(
     child.kill("SIGKILL");
     await once(child, "exit");
   });
-  const [address] = (await once(child.stdout, "data")) as [Buffer];
+  const exited = once(child, "exit").then(([code]) => {
+    throw new Error(`the server exited with ${String(code)} before it listened`);
+  });
+  const [address] = (await Promise.race([once(child.stdout, "data"), exited])) as [Buffer];
   return { child, port: (JSON.parse(address.toString()) as { port: number }).port };
 }
 

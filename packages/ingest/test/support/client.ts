@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
 import { waitFor } from "@millrace/core/testing";
 
 /** One frame as a client sends it; `hash` need not be one. */
@@ -7,7 +7,14 @@ export function frame(payload: string | Uint8Array, hash = "ed2b0d3"): Buffer {
   return Buffer.concat([Buffer.from(`${11 + body.length}:v1:${hash}:`), body]);
 }
 
-/** A raw TCP client that remembers everything that it was sent. */
+/** Where a test's client connects to. */
+export type ServerAddress = { port: number } | { path: string };
+
+function target(address: ServerAddress): NetConnectOpts {
+  return "path" in address ? { path: address.path } : { port: address.port, host: "127.0.0.1" };
+}
+
+/** A raw client that remembers everything that it was sent. */
 export class TestClient {
   readonly socket: Socket;
   received = "";
@@ -31,11 +38,12 @@ export class TestClient {
     });
   }
 
-  static async open(address: { port: number }): Promise<TestClient> {
-    const socket = connect({ port: address.port, host: "127.0.0.1", allowHalfOpen: true });
+  static async open(address: ServerAddress): Promise<TestClient> {
+    const socket = connect({ ...target(address), allowHalfOpen: true });
     socket.setNoDelay(true);
     const client = new TestClient(socket);
-    await waitFor(() => socket.readyState === "open", { description: "connect", intervalMs: 1 });
+    // The server may have ended its side already.
+    await waitFor(() => !socket.connecting, { description: "connect", intervalMs: 1 });
     return client;
   }
 
@@ -66,12 +74,12 @@ export class TestClient {
 
 /** Sends one payload as the official client does: own connection, 0.5 s a wait, reads 4 bytes, closes. */
 export function sendAsOfficialClient(
-  address: { port: number },
+  address: ServerAddress,
   payload: string,
   hash?: string,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port: address.port, host: "127.0.0.1" });
+    const socket = connect(target(address));
     let reply = "";
     socket.setTimeout(500, () => socket.destroy(new Error("Unable to read from stream")));
     socket.on("connect", () => socket.write(frame(payload, hash)));

@@ -16,7 +16,8 @@ export interface StoredPayload {
 export interface RunningServer {
   server: IngestServer;
   buffer: DurableBuffer;
-  address: { host: string; port: number };
+  /** Not there on a Unix socket. */
+  readonly address: { host: string; port: number };
   logger: MemoryLogger;
   metrics: Registry;
   path: string;
@@ -34,7 +35,8 @@ export async function runServer(
   const logger = createMemoryLogger();
   const metrics = new Registry();
   const buffer = createBuffer({ path, logger, metrics, ...bufferOptions });
-  const server = createIngestServer({ buffer, port: 0, logger, metrics, ...options });
+  const port = options.path === undefined && options.listen === undefined ? 0 : undefined;
+  const server = createIngestServer({ buffer, port, logger, metrics, ...options });
   onTestFinished(async () => {
     await server.close({ graceMs: 0 });
     await buffer.close();
@@ -52,7 +54,9 @@ export async function runServer(
     logger,
     metrics,
     path,
-    address: server.address(),
+    get address() {
+      return server.address();
+    },
     stored: () => readStored(path),
   };
 }

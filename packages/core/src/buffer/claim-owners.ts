@@ -1,0 +1,65 @@
+import type { Database } from "better-sqlite3";
+import type { Logger } from "../logger.ts";
+import { waitingForLocks } from "./database.ts";
+import { beat, countCrash, OWNER_HEARTBEAT_MS, registerOwner, removeOwner } from "./owners.ts";
+
+const BEAT_RETRY_MS = 97;
+
+/** A right to claim rows, held by one process; see {@link DurableBuffer.registerOwner}. */
+export interface BufferOwner {
+  readonly owner: string;
+  /** Counts the death of one of its worker threads against the batches that the worker held. */
+  countCrash(worker: number): void;
+  /** Lets others take over at once whatever this owner still holds. */
+  release(): void;
+}
+
+/** The owners that this process has registered; says for them that they live. */
+export class ClaimOwners {
+  readonly #database: Database;
+  readonly #logger: Logger;
+  readonly #owners = new Set<string>();
+  readonly #heartbeat: NodeJS.Timeout;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor(database: Database, logger: Logger) {
+    this.#database = database;
+    this.#logger = logger;
+    this.#heartbeat = setInterval(() => this.#beat(), OWNER_HEARTBEAT_MS);
+    this.#heartbeat.unref();
+  }
+
+  register(): BufferOwner {
+    const database = this.#database;
+    const owner = waitingForLocks(database, () => registerOwner(database));
+    this.#owners.add(owner);
+    return {
+      owner,
+      countCrash: (worker) => {
+        if (database.open) waitingForLocks(database, () => countCrash(database, owner, worker));
+      },
+      release: () => {
+        this.#owners.delete(owner);
+        if (database.open) waitingForLocks(database, () => removeOwner(database, owner));
+      },
+    };
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat);
+    clearTimeout(this.#retry);
+  }
+
+  #beat(): void {
+    clearTimeout(this.#retry);
+    try {
+      for (const owner of this.#owners) beat(this.#database, owner);
+    } catch (error) {
+      // A disk that takes no writes is reported by appends.
+      this.#logger.debug({ err: error }, "owner heartbeat failed");
+      // Beats and maintenance may be in step: the same lock could be held at every one of them.
+      this.#retry = setTimeout(() => this.#beat(), BEAT_RETRY_MS);
+      this.#retry.unref();
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import { createServer } from "node:net";
+import { createBuffer } from "@millrace/core/buffer";
+import { createIngestServer, type IngestOptions } from "@millrace/ingest";
+import { describe, expect, it } from "vitest";
+
+const buffer = createBuffer({ path: "never-started.db" });
+
+function messageFor(options: Partial<IngestOptions>): string {
+  try {
+    createIngestServer({ buffer, ...options });
+  } catch (error) {
+    return String(error);
+  }
+  return "";
+}
+
+describe("options that say where to listen", () => {
+  it.each<[string, string, Partial<IngestOptions>]>([
+    ["path", "host", { path: "/tmp/x.sock", host: "127.0.0.1" }],
+    ["path", "port", { path: "/tmp/x.sock", port: 2407 }],
+    ["path", "reusePort", { path: "/tmp/x.sock", reusePort: true }],
+    ["path", "tls", { path: "/tmp/x.sock", tls: { cert: "x" } }],
+    ["path", "allow", { path: "/tmp/x.sock", allow: ["10.0.0.1"] }],
+    ["path", "listen", { path: "/tmp/x.sock", listen: { fd: 3 } }],
+    ["listen", "port", { listen: { fd: 3 }, port: 2407 }],
+    ["listen", "reusePort", { listen: { handle: createServer() }, reusePort: true }],
+  ])("%s excludes %s, and the error names both", (first, second, options) => {
+    expect(messageFor(options)).toContain(`${second}: excludes ${first}: set one of the two`);
+  });
+
+  it("reusePort: false is no conflict", () => {
+    expect(messageFor({ path: "/tmp/x.sock", reusePort: false })).toBe("");
+  });
+
+  it.each(["10.0.0.0/33", "10.0.0", "example.com", "fd00::/129", "10.0.0.0/8/8", "10.0.0.0/", ""])(
+    "%j is no address or range",
+    (text) => {
+      expect(messageFor({ deny: [text] })).toMatch(/deny\.0: expected an address or a range/);
+    },
+  );
+
+  it.each(["10.0.0.0/8", "10.0.0.7", "::1", "fd00::/8", "0.0.0.0/0"])("%j is one", (text) => {
+    expect(messageFor({ deny: [text] })).toBe("");
+  });
+
+  it("tls without a certificate is refused: no client could connect", () => {
+    expect(messageFor({ tls: {} })).toContain(
+      "tls: expected options of node:tls with key and cert",
+    );
+  });
+
+  it("tokens that share a name cannot have different rates", () => {
+    const tokens = [
+      { name: "shop", token: "a", payloadsPerSecond: 5 },
+      { name: "shop", token: "b" },
+    ];
+    expect(messageFor({ tokens })).toContain("tokens: tokens that share a name must have the same");
+  });
+});

@@ -1,0 +1,63 @@
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { sendAsOfficialClient } from "../support/client.ts";
+import { runServer } from "../support/running-server.ts";
+import { startServerProcess } from "../support/server-process.ts";
+
+function temporaryPath(): string {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-socket-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, "ingest.sock");
+}
+
+describe("path", () => {
+  it("listens on a Unix socket with the mode that was asked for, and removes it on close", async () => {
+    const path = temporaryPath();
+    const running = await runServer({ path });
+    expect(statSync(path).mode & 0o777).toBe(0o660);
+    expect(await sendAsOfficialClient({ path }, "[1]")).toBe("2:OK");
+    expect(await sendAsOfficialClient({ path }, "")).toBe("5:ER");
+    expect(running.stored()).toHaveLength(1);
+    expect(() => running.server.address()).toThrowError(path);
+    await running.server.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("socketMode sets who may connect", async () => {
+    const path = temporaryPath();
+    await runServer({ path, socketMode: 0o600 });
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it("takes over the socket file that a killed process left behind", async () => {
+    const path = temporaryPath();
+    const killed = await startServerProcess({ path });
+    expect(await sendAsOfficialClient({ path }, "[1]")).toBe("2:OK");
+    await killed.kill();
+    expect(existsSync(path)).toBe(true);
+    await runServer({ path });
+    expect(await sendAsOfficialClient({ path }, "[2]")).toBe("2:OK");
+  });
+
+  it("leaves a living server alone", async () => {
+    const path = temporaryPath();
+    await runServer({ path });
+    await expect(runServer({ path })).rejects.toMatchObject({
+      code: "INGEST_LISTEN_FAILED",
+      message: expect.stringContaining("another process answers there"),
+    });
+    expect(await sendAsOfficialClient({ path }, "[1]")).toBe("2:OK");
+  });
+
+  it("never removes a file that is no socket, and says when the folder is missing", async () => {
+    const path = temporaryPath();
+    writeFileSync(path, "precious");
+    await expect(runServer({ path })).rejects.toMatchObject({ code: "INGEST_LISTEN_FAILED" });
+    expect(existsSync(path)).toBe(true);
+    await expect(runServer({ path: `${path}.d/x` })).rejects.toMatchObject({
+      message: expect.stringContaining("make the folder"),
+    });
+  });
+});

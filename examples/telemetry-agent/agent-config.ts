@@ -13,6 +13,7 @@ const schema = z.object({
   buffer: z.object({
     path: z.string().default("millrace-buffer.db"),
     maxRows: z.int().positive().default(100_000),
+    minFreeBytes: z.int().nonnegative().optional(),
   }),
   drain: z.object({
     workers: z.int().min(1).max(64).default(2),

@@ -15,6 +15,8 @@ Configured by environment:
   MILLRACE_INGEST_TOKENS     comma list of tokens; empty accepts any
   MILLRACE_BUFFER_PATH       buffer file (millrace-buffer.db)
   MILLRACE_BUFFER_MAX_ROWS   payloads it may hold (100000)
+  MILLRACE_BUFFER_MIN_FREE_BYTES
+                             free disk space below which nothing is taken (5 %, at least 512 MiB)
   MILLRACE_DRAIN_WORKERS     worker threads (2)
   MILLRACE_DRAIN_BATCH_ROWS  payloads in one batch (5000)
   MILLRACE_OPS_HOST          address of /healthz, /readyz, /metrics (127.0.0.1)

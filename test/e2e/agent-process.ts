@@ -57,6 +57,8 @@ export class AgentProcess {
         MILLRACE_INGEST_PORT: String(this.port),
         MILLRACE_INGEST_TOKENS: token,
         MILLRACE_OPS_PORT: String(this.opsPort),
+        // Whatever the machine's disk has left: what a full one does is the soak test's to show.
+        MILLRACE_BUFFER_MIN_FREE_BYTES: "0",
         ...env,
       },
       stdio: ["ignore", "pipe", "pipe"],

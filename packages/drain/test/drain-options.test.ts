@@ -44,6 +44,7 @@ it("fills in the defaults that the documentation names", () => {
     workerHeapMib: 1_024,
     workerSilenceMs: 60_000,
     stallMs: 30_000,
+    breakerRows: 50,
   });
 });
 

@@ -1,7 +1,7 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import { walFileBytes } from "./wal-size.ts";
-import { hasCommitsBehindDamage, listFrames } from "./salvage/wal-frames.ts";
+import { hasCommitsBehindDamage, readWal } from "./salvage/wal-frames.ts";
 
 /** Files up to this size are read through at start; larger ones would delay it. */
 const FULL_CHECK_BYTES = 64 * 1024 * 1024;
@@ -19,7 +19,7 @@ export function findWalDamage(path: string): string | undefined {
   if (size === 0 || size > WAL_CHECK_BYTES) return undefined;
   const file = openSync(`${path}-wal`, "r");
   try {
-    return hasCommitsBehindDamage(listFrames(file, size))
+    return hasCommitsBehindDamage(readWal(file, size))
       ? "its WAL has commits behind a damaged frame"
       : undefined;
   } finally {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { temporaryFolder } from "../fixtures/temporary-folder.ts";
+import { memoryFolder } from "./fixtures/memory-folder.ts";
 import {
   type BufferImage,
   copyImage,
@@ -117,7 +117,7 @@ function judge(image: BufferImage, drained: Drained, mayLose: number): void {
 }
 
 test("an undamaged file drains whole and is not salvaged", async () => {
-  const folder = temporaryFolder();
+  const folder = memoryFolder();
   for (const checkpointedRows of [1_200, 600]) {
     const image = await makeImage(folder, checkpointedRows);
     const drained = openAndDrain(image.path, image.landed);
@@ -129,7 +129,7 @@ test("an undamaged file drains whole and is not salvaged", async () => {
 });
 
 test("whatever page is damaged, at most the payloads on it are lost, and they are counted", async () => {
-  const folder = temporaryFolder();
+  const folder = memoryFolder();
   const image = await makeImage(folder, 1_200);
   const pages = listPages(image.path);
   const kinds = new Set(pages.map(({ kind }) => kind));
@@ -177,7 +177,7 @@ test("whatever page is damaged, at most the payloads on it are lost, and they ar
 });
 
 test("whatever frame of the WAL is damaged, at most the payloads on it are lost", async () => {
-  const folder = temporaryFolder();
+  const folder = memoryFolder();
   const image = await makeImage(folder, 600);
   const frames = Math.floor((statSync(`${image.path}-wal`).size - 32) / FRAME_BYTES);
   const cases = fc.sample(
@@ -215,7 +215,7 @@ test("whatever frame of the WAL is damaged, at most the payloads on it are lost"
 });
 
 test("a file that is cut off keeps what stands before the cut", async () => {
-  const folder = temporaryFolder();
+  const folder = memoryFolder();
   const image = await makeImage(folder, 1_200);
   const pages = listPages(image.path);
   const cuts = fc.sample(fc.integer({ min: 1, max: pages.length * PAGE_BYTES - 1 }), {

@@ -19,7 +19,7 @@ function recent(index: number, fields: Record<string, unknown> = {}) {
 describe("rollups of nightwatch", () => {
   it("say what a recount of the tables says, with two pools of two workers at it", async () => {
     const database = await emptyDatabase();
-    const options = { schema: nightwatch(), workers: 2, batchRows: 20 };
+    const options = { schema: nightwatch(), workers: 2, batchRows: 30 };
     const pools = [
       await runPool({ url: database.url }, options),
       await runPool({ url: database.url }, options),
@@ -27,7 +27,7 @@ describe("rollups of nightwatch", () => {
     await Promise.all(
       pools.map(async ({ append }, pool) => {
         const telemetry = mixedTelemetry(pool + 1);
-        for (const _ of numbers(10)) await append(...numbers(60).map(() => telemetry(8)));
+        for (const _ of numbers(5)) await append(...numbers(60).map(() => telemetry(8)));
       }),
     );
     await Promise.all(pools.map(({ drained }) => drained()));
@@ -41,7 +41,7 @@ describe("rollups of nightwatch", () => {
          UNION ALL SELECT occurrences, interval_seconds FROM nightwatch_exception_rollups
        ) AS rollups WHERE interval_seconds = 60`,
     );
-    expect(sums).toEqual({ occurrences: 2 * 10 * 60 * 8 });
+    expect(sums).toEqual({ occurrences: 2 * 5 * 60 * 8 });
     for (const { pool } of pools) {
       expect(pool.status()).toMatchObject({ workerDeaths: 0, retriesByReason: {} });
     }

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { PAGE_BYTES } from "../database.ts";
-import { listFrames, type WalFrame } from "./wal-frames.ts";
+import { readWal, type WalFrame } from "./wal-frames.ts";
 
 /** Finds a page by its number; undefined when there is none that can be trusted. */
 export type FindPage = (pageNumber: number) => Buffer | undefined;
@@ -18,7 +18,7 @@ export class PageFile {
     this.#filePages = Math.floor(fstatSync(this.#file).size / PAGE_BYTES);
     this.#wal = openIfExists(`${path}-wal`);
     if (this.#wal === undefined) return;
-    this.#frames = listFrames(this.#wal, fstatSync(this.#wal).size);
+    this.#frames = readWal(this.#wal, fstatSync(this.#wal).size).frames;
     const lastCommit = this.#frames.findLastIndex(
       ({ isIntact, commitPages }) => isIntact && commitPages > 0,
     );

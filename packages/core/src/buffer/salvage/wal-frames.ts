@@ -22,16 +22,24 @@ export interface WalFrame {
   isCurrent: boolean;
 }
 
+/** A WAL as far as it can be trusted. */
+export interface Wal {
+  isHeaderIntact: boolean;
+  frames: WalFrame[];
+}
+
 /**
- * Lists the frames of a WAL that were written since its last reset. Unlike SQLite, which takes a
+ * Reads what is in a WAL: its frames that were written since its last reset. Unlike SQLite, which takes a
  * damaged frame for the end, it goes on behind one: each frame is checked by itself.
  */
-export function listFrames(file: number, fileBytes: number): WalFrame[] {
+export function readWal(file: number, fileBytes: number): Wal {
   const header = Buffer.alloc(WAL_HEADER_BYTES);
-  if (readSync(file, header, 0, WAL_HEADER_BYTES, 0) < WAL_HEADER_BYTES) return [];
+  readSync(file, header, 0, WAL_HEADER_BYTES, 0);
   const buffer = Buffer.from(new ArrayBuffer(FRAME_BYTES));
-  const isSwapped = header[3] === 0x83 ? !IS_BIG_ENDIAN : IS_BIG_ENDIAN;
-  let salts = isHeaderIntact(header, isSwapped) ? header.subarray(16, 24) : undefined;
+  const isTold = isHeaderIntact(header, isSwappedBy(header));
+  // A WAL that was written here is not swapped.
+  const isSwapped = isTold && isSwappedBy(header);
+  let salts = isTold ? header.subarray(16, 24) : undefined;
   let sums: [number, number] = [header.readUInt32BE(24), header.readUInt32BE(28)];
   const frames: WalFrame[] = [];
   for (let at = WAL_HEADER_BYTES; at + FRAME_BYTES <= fileBytes; at += FRAME_BYTES) {
@@ -49,15 +57,15 @@ export function listFrames(file: number, fileBytes: number): WalFrame[] {
     });
     sums = stated;
   }
-  return withoutEarlierResets(frames);
+  return { isHeaderIntact: isTold, frames: withoutEarlierResets(frames) };
 }
 
 /**
  * Whether SQLite would ignore commits of this WAL because a frame before them is damaged. What a
  * killed process or a full disk leaves unfinished at the end is no damage.
  */
-export function hasCommitsBehindDamage(frames: readonly WalFrame[]): boolean {
-  const firstDamaged = frames.findIndex(({ isIntact }) => !isIntact);
+export function hasCommitsBehindDamage({ isHeaderIntact: isTold, frames }: Wal): boolean {
+  const firstDamaged = isTold ? frames.findIndex(({ isIntact }) => !isIntact) : 0;
   if (firstDamaged === -1) return false;
   return frames
     .slice(firstDamaged)
@@ -67,6 +75,12 @@ export function hasCommitsBehindDamage(frames: readonly WalFrame[]): boolean {
 /** What follows the last current frame is left over from before the reset. */
 function withoutEarlierResets(frames: WalFrame[]): WalFrame[] {
   return frames.slice(0, frames.findLastIndex(({ isCurrent }) => isCurrent) + 1);
+}
+
+/** Whether the checksums are in the other byte order than this machine's. */
+function isSwappedBy(header: Buffer): boolean {
+  const isBigEndian = ((header[3] ?? 0) & 1) === 1;
+  return isBigEndian !== IS_BIG_ENDIAN;
 }
 
 function isHeaderIntact(header: Buffer, isSwapped: boolean): boolean {

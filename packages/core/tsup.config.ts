@@ -5,6 +5,7 @@ export default defineConfig({
     "src/index.ts",
     "src/buffer/index.ts",
     "src/buffer/maintenance-worker.ts",
+    "src/buffer/cli/main.ts",
     "src/ops/index.ts",
     "src/testing.ts",
   ],

@@ -9,7 +9,7 @@ export const OWNER_HEARTBEAT_MS = 2_000;
 const OWNER_SILENCE_MS = 15_000;
 
 /** A process that claims batches. */
-export interface Owner {
+interface Owner {
   owner: string;
   pid: number;
   boot_id: string;

@@ -14,9 +14,12 @@ const WAL_CHECK_BYTES = 128 * 1024 * 1024;
  *
  * @returns what is wrong with it.
  */
-export function findWalDamage(path: string): string | undefined {
+export function findWalDamage(
+  path: string,
+  limitBytes: number = WAL_CHECK_BYTES,
+): string | undefined {
   const size = walFileBytes(path);
-  if (size === 0 || size > WAL_CHECK_BYTES) return undefined;
+  if (size === 0 || size > limitBytes) return undefined;
   const file = openSync(`${path}-wal`, "r");
   try {
     return hasCommitsBehindDamage(readWal(file, size))
@@ -30,10 +33,15 @@ export function findWalDamage(path: string): string | undefined {
 /**
  * Looks for damage as far as there is time for at start: whatever it misses shows when it is read.
  *
- * @returns what is wrong with the file.
+ * @param limitBytes largest file that is read through. @returns what is wrong with the file.
  */
-export function findDamage(database: Database): string | undefined {
-  return findTruncation(database) ?? findContradiction(database) ?? findBrokenPage(database);
+export function findDamage(
+  database: Database,
+  limitBytes: number = FULL_CHECK_BYTES,
+): string | undefined {
+  return (
+    findTruncation(database) ?? findContradiction(database) ?? findBrokenPage(database, limitBytes)
+  );
 }
 
 function findTruncation(database: Database): string | undefined {
@@ -80,8 +88,8 @@ function findContradiction(database: Database): string | undefined {
   return undefined;
 }
 
-function findBrokenPage(database: Database): string | undefined {
-  if (statSync(database.name).size > FULL_CHECK_BYTES) return undefined;
+function findBrokenPage(database: Database, limitBytes: number): string | undefined {
+  if (statSync(database.name).size > limitBytes) return undefined;
   const result = String(database.pragma("quick_check(1)", { simple: true }));
   return result === "ok" ? undefined : result;
 }

@@ -66,7 +66,7 @@ const DAMAGES: ReadonlyArray<[name: string, damage: Damage]> = [
   [
     "flipped bit in its head",
     (page, random) =>
-      page.writeUInt8(page.readUInt8(random % 64) ^ (1 << (random % 8)), random % 64),
+      page.writeUInt8(page.readUInt8(random % 32) ^ (1 << (random % 8)), random % 32),
   ],
   ["zeros", (page) => void page.fill(0)],
   [

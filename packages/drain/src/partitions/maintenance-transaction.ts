@@ -9,7 +9,7 @@ const LOCK_SPACE = 0x6d_69_6c_6c;
  * Whoever waits for a table makes every COPY behind it wait as well. Far less than
  * `deadlock_timeout`, so that it is always maintenance that gives way and never a batch.
  */
-export const LOCK_TIMEOUT_MS = 100;
+const LOCK_TIMEOUT_MS = 100;
 /** 55P03 lock not available, 40P01 deadlock, 40001 serialization failure. */
 const BUSY = new Set(["55P03", "40P01", "40001"]);
 

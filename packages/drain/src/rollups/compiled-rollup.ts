@@ -13,7 +13,7 @@ import { sketchBin } from "./sketch.ts";
 type Fields = Readonly<Record<string, unknown>>;
 
 /** What a batch adds to one rollup. */
-export interface RollupGroup {
+interface RollupGroup {
   /** @throws {@link RecordRefused}, having changed nothing. */
   collect(record: Fields, meta: RecordMeta): void;
   /** The statements that merge the rows into the table, to be run in this order. */

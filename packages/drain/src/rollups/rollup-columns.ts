@@ -2,7 +2,7 @@ import { quoteIdentifier } from "../schema/identifier.ts";
 import type { RollupDefinition } from "./rollup.ts";
 
 /** How a column merges with what is stored. */
-export type RollupMerge = "key" | "add" | "least" | "greatest" | "latest" | "sketch";
+type RollupMerge = "key" | "add" | "least" | "greatest" | "latest" | "sketch";
 
 /** A column of a rollup table. */
 export interface RollupColumn {

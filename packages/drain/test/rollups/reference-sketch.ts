@@ -6,7 +6,7 @@ export function sketchOf(values: readonly number[]): string | null {
 }
 
 /** How many of the values fell into each bin. */
-export function binsOf(values: readonly number[]): SketchBins {
+function binsOf(values: readonly number[]): SketchBins {
   const bins: SketchBins = new Map();
   for (const value of values) bins.set(sketchBin(value), (bins.get(sketchBin(value)) ?? 0) + 1);
   return bins;

@@ -124,7 +124,11 @@ export class Fleet {
     return this.submit(process, "restart", instance.id, async ({ signal }) => {
       if (process.instances.get(instance.number) !== instance) return;
       const spec = process.specFor(instance.number);
-      await replaceNumber(process, instance.number, spec, { surge: maxSurge > 0, minReadyMs, signal });
+      await replaceNumber(process, instance.number, spec, {
+        surge: maxSurge > 0,
+        minReadyMs,
+        signal,
+      });
     });
   }
 
@@ -138,7 +142,12 @@ export class Fleet {
     return this.submit(process, "rollout", undefined, async (context) => {
       const previous = process.spec;
       const next = { name, generation: previous.generation + 1, options };
-      await rollOut(process, next, process.active.map(({ number }) => number), context);
+      await rollOut(
+        process,
+        next,
+        process.active.map(({ number }) => number),
+        context,
+      );
       process.spec = next;
       process.previousSpecs.push(previous);
       if (process.previousSpecs.length > MAX_PREVIOUS_SPECS) process.previousSpecs.shift();
@@ -162,7 +171,12 @@ export class Fleet {
     }
     return this.submit(process, "rollback", undefined, async (context) => {
       const next = { ...target, generation: process.spec.generation + 1 };
-      await rollOut(process, next, process.active.map(({ number }) => number), context);
+      await rollOut(
+        process,
+        next,
+        process.active.map(({ number }) => number),
+        context,
+      );
       process.spec = next;
       process.previousSpecs.pop();
     });
@@ -200,7 +214,8 @@ export class Fleet {
     const stable = numbers.filter((number) => process.specFor(number) === process.spec);
     const canaries = numbers.filter((number) => process.specFor(number) !== process.spec);
     await rollOut(process, process.spec, stable, context);
-    if (process.canarySpec !== undefined) await rollOut(process, process.canarySpec, canaries, context);
+    if (process.canarySpec !== undefined)
+      await rollOut(process, process.canarySpec, canaries, context);
   }
 
   #checkTotal(process: ManagedProcess, desired: number): void {

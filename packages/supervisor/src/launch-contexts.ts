@@ -3,7 +3,10 @@ import type { LaunchContext } from "./process/launch-plan.ts";
 import type { ProcessSpec } from "./process/process-spec.ts";
 import type { ManagedProcess } from "./scaling/managed-process.ts";
 
-type SharedContext = Pick<LaunchContext, "env" | "cpuCount" | "memoryBytes" | "guardId" | "stateId">;
+type SharedContext = Pick<
+  LaunchContext,
+  "env" | "cpuCount" | "memoryBytes" | "guardId" | "stateId"
+>;
 
 // Beats per timeout: one lost beat must not look like a hang.
 const BEATS_PER_TIMEOUT = 4;
@@ -19,11 +22,13 @@ export class LaunchContexts {
   }
 
   async openListeners(processes: Iterable<ManagedProcess>): Promise<void> {
-    for (const { name, spec } of processes) {
-      const { listen } = spec.options;
+    for (const process of processes) {
+      const { listen } = process.spec.options;
       if (listen === undefined || listen.reusePort) continue;
       try {
-        this.#listeners.set(name, await SharedListener.open(listen));
+        const listener = await SharedListener.open(listen);
+        this.#listeners.set(process.name, listener);
+        process.listenPort = listener.port;
       } catch (error) {
         this.close();
         throw error;

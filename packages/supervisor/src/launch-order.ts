@@ -43,23 +43,22 @@ export async function launchAll(fleet: Fleet, options: LaunchOptions): Promise<v
 }
 
 /** Stops processes in reverse order of their start: nobody loses what it depends on. */
-export async function stopAll(
-  fleet: Fleet,
-  force: AbortSignal,
-): Promise<void> {
+export async function stopAll(fleet: Fleet, force: AbortSignal): Promise<void> {
   const graph = new Map(
     [...fleet.processes].map(([name, { spec }]) => [name, spec.options.dependsOn]),
   );
   for (const level of (dependencyLevels(graph) ?? [[...graph.keys()]]).toReversed()) {
     await Promise.all(
-      level
-        .map((name) => fleet.process(name))
-        .map((process) => stopProcess(process, force)),
+      level.map((name) => fleet.process(name)).map((process) => stopProcess(process, force)),
     );
   }
 }
 
-async function launch(fleet: Fleet, process: ManagedProcess, options: LaunchOptions): Promise<void> {
+async function launch(
+  fleet: Fleet,
+  process: ManagedProcess,
+  options: LaunchOptions,
+): Promise<void> {
   const { minScale, maxScale } = process.spec.options;
   const configured = initialScale(process.spec.options, options.env, options.capacity);
   const wanted = options.scaleOf(process, configured) ?? configured;
@@ -78,7 +77,9 @@ async function stopProcess(process: ManagedProcess, force: AbortSignal): Promise
   };
   force.addEventListener("abort", kill);
   const operations = process.operations.close();
-  const stopping = process.all.map((instance) => process.retire(instance, "supervisor is stopping"));
+  const stopping = process.all.map((instance) =>
+    process.retire(instance, "supervisor is stopping"),
+  );
   if (force.aborted) kill();
   await operations;
   // An operation that was just cancelled may have started one more.
@@ -134,7 +135,10 @@ function isMet(process: ManagedProcess, condition: DependencyCondition): boolean
 
 function isCompleted(process: ManagedProcess): boolean {
   const all = [...process.instances.values()];
-  return all.length > 0 && all.every(({ state, lastExit }) => state === "stopped" && lastExit?.code === 0);
+  return (
+    all.length > 0 &&
+    all.every(({ state, lastExit }) => state === "stopped" && lastExit?.code === 0)
+  );
 }
 
 function hasFailed(process: ManagedProcess): boolean {

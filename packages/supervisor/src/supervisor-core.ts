@@ -67,9 +67,11 @@ export class SupervisorCore {
     this.events = new TypedEmitter((error, event) =>
       this.logger.error({ err: error, event }, "a supervisor listener threw"),
     );
-    const specs = Object.entries(this.options.processes).map(
-      ([name, options]): ProcessSpec => ({ name, generation: 1, options }),
-    );
+    const specs = Object.entries(this.options.processes).map(([name, options]): ProcessSpec => ({
+      name,
+      generation: 1,
+      options,
+    }));
     this.#state =
       this.options.state === undefined ? undefined : new StateKeeper(this.options.state.file);
     this.#contexts = new LaunchContexts({
@@ -125,7 +127,10 @@ export class SupervisorCore {
   health(): Health {
     const sick = this.statuses().filter(({ state }) => state === "degraded" || state === "failed");
     if (sick.length === 0) return { healthy: true };
-    return { healthy: false, reason: sick.map(({ name, state }) => `${name} is ${state}`).join("; ") };
+    return {
+      healthy: false,
+      reason: sick.map(({ name, state }) => `${name} is ${state}`).join("; "),
+    };
   }
 
   rollout(name: string, patch?: ProcessPatch): Operation {
@@ -257,7 +262,8 @@ export class SupervisorCore {
     const { restarts, windowMs } = spec.options.restartBudget;
     return {
       plan: (current, number) => planLaunch(current, number, this.#contexts.of(current)),
-      variables: (current, number) => instanceVariables(current, number, this.#contexts.of(current)),
+      variables: (current, number) =>
+        instanceVariables(current, number, this.#contexts.of(current)),
       budget: new RestartBudget(restarts, windowMs),
       logger: this.logger,
       reports: {
@@ -272,7 +278,10 @@ export class SupervisorCore {
           this.#emit("instance:stopped", { process, instance, durationMs, killed });
         },
         onStackCaptured: (instance, frames) => {
-          this.logger.warn({ instance, frames }, "an instance stopped answering, this is its stack");
+          this.logger.warn(
+            { instance, frames },
+            "an instance stopped answering, this is its stack",
+          );
           this.#emit("stack:captured", { instance, frames });
         },
       },
@@ -282,9 +291,11 @@ export class SupervisorCore {
   #onInstanceChange(change: InstanceChange): void {
     if (change.to === "starting" && change.pid !== undefined) this.#guardian.add(change.pid);
     if (change.from === "starting" && change.to === "ready") {
-      const instance = this.fleet.process(change.process).all.find(
-        ({ number, spec }) => number === change.number && spec.generation === change.generation,
-      );
+      const instance = this.fleet
+        .process(change.process)
+        .all.find(
+          ({ number, spec }) => number === change.number && spec.generation === change.generation,
+        );
       if (instance?.startupMs !== undefined) this.#startups.add(change.process, instance.startupMs);
     }
     const level = change.to === "failed" || change.to === "crashloop" ? "warn" : "debug";
@@ -306,7 +317,10 @@ export class SupervisorCore {
         { details: { process: change.process, instance: change.instance } },
       );
       void this.#endWith(error);
-    } else if (this.options.exitWhenAllStopped && (change.to === "stopped" || change.to === "failed")) {
+    } else if (
+      this.options.exitWhenAllStopped &&
+      (change.to === "stopped" || change.to === "failed")
+    ) {
       const processes = [...this.fleet.processes.values()];
       if (processes.every(({ active, retiring }) => active.length === 0 && retiring.size === 0)) {
         void this.lifecycle.close();

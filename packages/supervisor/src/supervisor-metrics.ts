@@ -1,4 +1,9 @@
-import { type MetricFamily, type MetricSample, type MetricsRegistry, publishMetric } from "@millrace/core";
+import {
+  type MetricFamily,
+  type MetricSample,
+  type MetricsRegistry,
+  publishMetric,
+} from "@millrace/core";
 import { Histogram } from "prom-client";
 import type { Fleet } from "./fleet.ts";
 import { isAlive } from "./process/instance-state.ts";
@@ -40,7 +45,10 @@ export class SupervisorMetrics {
       "millrace_process_start_time_seconds",
       "Start of the instance's process since the Unix epoch.",
       instance,
-      () => this.#eachInstance((one) => one.pid === undefined ? undefined : (one.run?.startedAtMs ?? 0) / 1_000),
+      () =>
+        this.#eachInstance((one) =>
+          one.pid === undefined ? undefined : (one.run?.startedAtMs ?? 0) / 1_000,
+        ),
     );
     this.#gauge(
       "millrace_process_resident_memory_bytes",
@@ -94,10 +102,24 @@ export class SupervisorMetrics {
       "millrace_autoscaler_desired",
       "Instances that each input of an autoscaler wants.",
       ["process", "input"],
-      () => [...this.#sources.opinions()].map(({ process, input, desired }) => ({ labels: { process, input }, value: desired })),
+      () =>
+        [...this.#sources.opinions()].map(({ process, input, desired }) => ({
+          labels: { process, input },
+          value: desired,
+        })),
     );
-    this.#rollouts = this.#histogram("millrace_rollout_seconds", "Duration of rollouts.", ["process", "outcome"], ROLLOUT_BUCKETS);
-    this.#stops = this.#histogram("millrace_instance_stop_seconds", "Time that stopping an instance took.", ["process"], STOP_BUCKETS);
+    this.#rollouts = this.#histogram(
+      "millrace_rollout_seconds",
+      "Duration of rollouts.",
+      ["process", "outcome"],
+      ROLLOUT_BUCKETS,
+    );
+    this.#stops = this.#histogram(
+      "millrace_instance_stop_seconds",
+      "Time that stopping an instance took.",
+      ["process"],
+      STOP_BUCKETS,
+    );
   }
 
   close(): void {
@@ -107,7 +129,10 @@ export class SupervisorMetrics {
 
   countScale(process: string, direction: "up" | "down", reason: string): void {
     const key = `${process} ${direction} ${reason}`;
-    const sample = this.#scaleEvents.get(key) ?? { labels: { process, direction, reason }, value: 0 };
+    const sample = this.#scaleEvents.get(key) ?? {
+      labels: { process, direction, reason },
+      value: 0,
+    };
     sample.value++;
     this.#scaleEvents.set(key, sample);
   }
@@ -137,7 +162,13 @@ export class SupervisorMetrics {
   #histogram(name: string, help: string, labelNames: string[], buckets: number[]): Histogram {
     const existing = this.#registry.getSingleMetric(name);
     if (existing instanceof Histogram) return existing;
-    const histogram = new Histogram({ name, help, labelNames, buckets, registers: [this.#registry] });
+    const histogram = new Histogram({
+      name,
+      help,
+      labelNames,
+      buckets,
+      registers: [this.#registry],
+    });
     this.#withdraw.push(() => this.#registry.removeSingleMetric(name));
     return histogram;
   }

@@ -52,7 +52,9 @@ export function describeProcess(
   usage: (instance: Instance) => ResourceUsage | undefined,
 ): ProcessStatus {
   const { minScale, maxScale } = process.spec.options;
-  const instances = process.all.map((instance) => describeInstance(instance, usage(instance)));
+  const instances = process.all.map((instance) =>
+    describeInstance(instance, process, usage(instance)),
+  );
   const counts = Object.fromEntries(INSTANCE_STATES.map((state) => [state, 0])) as Record<
     InstanceState,
     number
@@ -71,7 +73,11 @@ export function describeProcess(
   };
 }
 
-function describeInstance(instance: Instance, usage: ResourceUsage | undefined): InstanceStatus {
+function describeInstance(
+  instance: Instance,
+  process: ManagedProcess,
+  usage: ResourceUsage | undefined,
+): InstanceStatus {
   let restarts = 0;
   for (const count of instance.restarts.values()) restarts += count;
   return {
@@ -83,7 +89,7 @@ function describeInstance(instance: Instance, usage: ResourceUsage | undefined):
     pid: instance.pid ?? null,
     uptime: Math.floor(instance.uptimeMs / 1_000),
     restarts,
-    port: instancePort(instance.spec, instance.number) ?? null,
+    port: instancePort(instance.spec, instance.number) ?? process.listenPort ?? null,
     busy: instance.busy ?? null,
     residentBytes: usage?.residentBytes ?? null,
     cpuSeconds: usage?.cpuSeconds ?? null,

@@ -24,10 +24,7 @@ type Handler = (context: ApiContext) => Response | Promise<Response>;
 const MAX_LOG_LINES = 10_000;
 
 /** The management API on top of a supervisor, as a Hono application. */
-export function createApiApp(
-  backend: ApiBackend,
-  options: ResolvedApiOptions,
-): Hono<ApiEnv> {
+export function createApiApp(backend: ApiBackend, options: ResolvedApiOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   const limiter = new RateLimiter(options.requestsPerSecond);
   const authentication = new Authentication(options.tokens);
@@ -115,7 +112,11 @@ function createHandlers(backend: ApiBackend): Record<string, Handler | undefined
     "post /api/v1/processes/{name}/stop": (context) =>
       accept(context, "stopping", backend.fleet.stop(nameOf(context), "stopped over the API")),
     "post /api/v1/processes/{name}/restart": (context) =>
-      accept(context, "restarting", backend.fleet.restart(nameOf(context), "restarted over the API")),
+      accept(
+        context,
+        "restarting",
+        backend.fleet.restart(nameOf(context), "restarted over the API"),
+      ),
     "post /api/v1/processes/{name}/rollout": (context) =>
       accept(context, "rolling-out", backend.rollout(nameOf(context))),
     "post /api/v1/processes/{name}/rollback": (context) =>
@@ -127,7 +128,9 @@ function createHandlers(backend: ApiBackend): Record<string, Handler | undefined
       return context.json({ process: name, limit, count: logs.length, logs });
     },
     "get /api/v1/operations/{id}": (context) => {
-      const status: OperationStatus = backend.fleet.operation(context.req.param("id") ?? "").status();
+      const status: OperationStatus = backend.fleet
+        .operation(context.req.param("id") ?? "")
+        .status();
       return context.json(status);
     },
     "get /api/v1/events": (context) =>
@@ -150,13 +153,20 @@ function nameOf(context: ApiContext): string {
 
 async function readScaleRequest(
   context: ApiContext,
-): Promise<{ desired: number; step?: number | undefined; delayMs?: number | undefined } | { delta: number; step?: number | undefined; delayMs?: number | undefined }> {
+): Promise<
+  | { desired: number; step?: number | undefined; delayMs?: number | undefined }
+  | { delta: number; step?: number | undefined; delayMs?: number | undefined }
+> {
   let body: unknown;
   try {
     body = await context.req.json();
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    throw new ApiError(400, "BODY_INVALID", 'the body is no JSON: send {"desired": 10} or {"delta": -2}');
+    throw new ApiError(
+      400,
+      "BODY_INVALID",
+      'the body is no JSON: send {"desired": 10} or {"delta": -2}',
+    );
   }
   const parsed = scaleRequestSchema.safeParse(body);
   if (parsed.success) return parsed.data;
@@ -170,7 +180,11 @@ async function readScaleRequest(
 function readLimit(text: string | undefined): number {
   const limit = text === undefined ? 100 : Number(text);
   if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_LOG_LINES) return limit;
-  throw new ApiError(400, "LIMIT_INVALID", `limit must be a whole number from 1 to ${MAX_LOG_LINES}`);
+  throw new ApiError(
+    400,
+    "LIMIT_INVALID",
+    `limit must be a whole number from 1 to ${MAX_LOG_LINES}`,
+  );
 }
 
 /**

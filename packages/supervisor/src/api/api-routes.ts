@@ -95,7 +95,10 @@ export const API_ROUTES: readonly ApiRoute[] = [
   change("start", "Start a stopped process, or one instance as queue-5."),
   change("stop", "Stop a process, or one instance, which then stays down."),
   change("restart", "Replace the instances one after the other, or restart one instance."),
-  change("rollout", "Replace every instance by one of the next generation, or put the old one back."),
+  change(
+    "rollout",
+    "Replace every instance by one of the next generation, or put the old one back.",
+  ),
   change("rollback", "Roll out the generation before."),
   {
     method: "get",

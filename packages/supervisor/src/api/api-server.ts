@@ -79,7 +79,10 @@ function createServer(
   return createHttpsServer({ key, cert, minVersion: "TLSv1.2", ...client }, listener);
 }
 
-function listenOnPort(server: Server, { host, port = DEFAULT_PORT }: ResolvedApiOptions): Promise<void> {
+function listenOnPort(
+  server: Server,
+  { host, port = DEFAULT_PORT }: ResolvedApiOptions,
+): Promise<void> {
   return listening(server, () => server.listen({ host, port }));
 }
 

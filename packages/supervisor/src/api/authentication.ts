@@ -16,7 +16,11 @@ export class Authentication {
   readonly #tokens: readonly KnownToken[];
 
   constructor(tokens: ResolvedApiOptions["tokens"]) {
-    this.#tokens = tokens.map(({ name, token, scopes }) => ({ name, digest: digest(token), scopes }));
+    this.#tokens = tokens.map(({ name, token, scopes }) => ({
+      name,
+      digest: digest(token),
+      scopes,
+    }));
   }
 
   get required(): boolean {

@@ -28,7 +28,10 @@ export function streamEvents(
           for (const entry of journal.since(after)) send(entry);
         }
         const unsubscribe = journal.subscribe(send);
-        const timer = setInterval(() => controller.enqueue(encoder.encode(": alive\n\n")), KEEP_ALIVE_MS);
+        const timer = setInterval(
+          () => controller.enqueue(encoder.encode(": alive\n\n")),
+          KEEP_ALIVE_MS,
+        );
         timer.unref();
         end = () => {
           unsubscribe();

@@ -21,7 +21,11 @@ export function openApiDocument(): object {
   }
   return {
     openapi: "3.1.0",
-    info: { title: "Millrace supervisor", version: "1", license: { name: "MIT", identifier: "MIT" } },
+    info: {
+      title: "Millrace supervisor",
+      version: "1",
+      license: { name: "MIT", identifier: "MIT" },
+    },
     paths,
     components: {
       securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
@@ -42,13 +46,15 @@ function describeRoute(route: ApiRoute): object {
       schema: { type: "string" },
     })),
   ];
-  const errors = route.errors.toSorted((left, right) => left - right).map((status) => [
-    String(status),
-    {
-      description: DESCRIPTIONS[status] ?? "Error.",
-      content: json({ $ref: "#/components/schemas/Error" }),
-    },
-  ]);
+  const errors = route.errors
+    .toSorted((left, right) => left - right)
+    .map((status) => [
+      String(status),
+      {
+        description: DESCRIPTIONS[status] ?? "Error.",
+        content: json({ $ref: "#/components/schemas/Error" }),
+      },
+    ]);
   return {
     summary: route.summary,
     operationId: `${route.method}${route.path.replaceAll(/[^a-zA-Z0-9]+(\w?)/g, (_, letter: string) => letter.toUpperCase())}`,

@@ -1,5 +1,9 @@
 import { type Logger, messageOf } from "@millrace/core";
-import type { AutoscaleContext, AutoscaleInput, ResolvedAutoscaleOptions } from "../options/autoscale-options.ts";
+import type {
+  AutoscaleContext,
+  AutoscaleInput,
+  ResolvedAutoscaleOptions,
+} from "../options/autoscale-options.ts";
 import {
   type AutoscaleDecision,
   decide,
@@ -115,7 +119,10 @@ export class Autoscaler {
       this.#target.scale(decision.desired, "autoscaler");
     } catch (error) {
       decision.applied = false;
-      this.#logger.warn({ err: error, process: decision.process }, "an autoscaler's decision was refused");
+      this.#logger.warn(
+        { err: error, process: decision.process },
+        "an autoscaler's decision was refused",
+      );
     }
   }
 

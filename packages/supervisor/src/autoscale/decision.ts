@@ -117,7 +117,11 @@ export function decide(
     limit = "missing-metric";
   }
   const { fallback } = rules;
-  if (fallback !== undefined && failures >= fallback.afterFailures && desired < fallback.instances) {
+  if (
+    fallback !== undefined &&
+    failures >= fallback.afterFailures &&
+    desired < fallback.instances
+  ) {
     desired = fallback.instances;
     limit = "fallback";
   }
@@ -166,7 +170,9 @@ export function decide(
     },
     history: {
       recommendations: recommendations.filter(isRecent),
-      changes: [...history.changes, ...(change === 0 ? [] : [{ atMs: nowMs, change }])].filter(isRecent),
+      changes: [...history.changes, ...(change === 0 ? [] : [{ atMs: nowMs, change }])].filter(
+        isRecent,
+      ),
       lastActiveMs,
       activeStreak,
       failures,
@@ -176,7 +182,11 @@ export function decide(
 
 const WITHIN_TOLERANCE = "(within tolerance)";
 
-function interpret({ input, reading }: InputOpinion, current: number, rules: DecisionRules): Opinion {
+function interpret(
+  { input, reading }: InputOpinion,
+  current: number,
+  rules: DecisionRules,
+): Opinion {
   const base = {
     input,
     min: reading?.min ?? null,
@@ -203,7 +213,10 @@ function interpret({ input, reading }: InputOpinion, current: number, rules: Dec
   return { ...base, desired: wanted, reason: reading.reason };
 }
 
-function boundsOf(opinions: readonly Opinion[], rules: DecisionRules): { min: number; max: number } {
+function boundsOf(
+  opinions: readonly Opinion[],
+  rules: DecisionRules,
+): { min: number; max: number } {
   const mins = opinions.map(({ min }) => min).filter((min) => min !== null);
   const maxes = opinions.map(({ max }) => max).filter((max) => max !== null);
   const max = Math.max(rules.min, Math.min(rules.max, ...maxes));

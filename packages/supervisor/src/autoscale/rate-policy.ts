@@ -25,7 +25,9 @@ export function rateLimit(
         ? Math.ceil(start * (1 + policy.value / 100))
         : start + policy.value;
     });
-    return limits.length === 0 ? desired : Math.max(current, Math.min(desired, Math.max(...limits)));
+    return limits.length === 0
+      ? desired
+      : Math.max(current, Math.min(desired, Math.max(...limits)));
   }
   if (desired < current) {
     const limits = rules.down.policies.map((policy) => {
@@ -34,7 +36,9 @@ export function rateLimit(
         ? Math.floor(start * (1 - policy.value / 100))
         : start - policy.value;
     });
-    return limits.length === 0 ? desired : Math.min(current, Math.max(desired, Math.min(...limits)));
+    return limits.length === 0
+      ? desired
+      : Math.min(current, Math.max(desired, Math.min(...limits)));
   }
   return desired;
 }

@@ -30,7 +30,10 @@ export async function drainHttpServer(
     // net.Server's own close stops listening and nothing else.
     NetServer.prototype.close.call(server, () => resolve());
   });
-  const idle = setTimeout(() => server.closeIdleConnections(), server.keepAliveTimeout + IDLE_MARGIN_MS);
+  const idle = setTimeout(
+    () => server.closeIdleConnections(),
+    server.keepAliveTimeout + IDLE_MARGIN_MS,
+  );
   const force = setTimeout(() => server.closeAllConnections(), timeoutMs);
   await closed;
   clearTimeout(idle);

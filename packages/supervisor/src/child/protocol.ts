@@ -15,7 +15,8 @@ export type SupervisorMessage = { millrace: "drain"; deadlineMs: number };
 
 /** The message, if it is one of ours and well-formed; children are not trusted to be. */
 export function parseChildMessage(message: unknown): ChildMessage | undefined {
-  if (typeof message !== "object" || message === null || !(PROTOCOL_KEY in message)) return undefined;
+  if (typeof message !== "object" || message === null || !(PROTOCOL_KEY in message))
+    return undefined;
   const fields = message as Record<string, unknown>;
   switch (fields[PROTOCOL_KEY]) {
     case "hello":
@@ -39,7 +40,8 @@ export function parseChildMessage(message: unknown): ChildMessage | undefined {
 
 /** The drain request, if `message` is one. */
 export function parseSupervisorMessage(message: unknown): SupervisorMessage | undefined {
-  if (typeof message !== "object" || message === null || !(PROTOCOL_KEY in message)) return undefined;
+  if (typeof message !== "object" || message === null || !(PROTOCOL_KEY in message))
+    return undefined;
   const fields = message as Record<string, unknown>;
   if (fields[PROTOCOL_KEY] !== "drain") return undefined;
   return { millrace: "drain", deadlineMs: nonNegative(fields["deadlineMs"]) };

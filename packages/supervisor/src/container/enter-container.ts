@@ -24,7 +24,9 @@ export function enterContainer({ pid = process.pid }: EnterContainerOptions = {}
   const script = process.argv.slice(1);
   const args = ["sh", "-c", REAPER_SCRIPT, "millrace-reaper", process.execPath];
   const env = Object.fromEntries(
-    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    ),
   );
   return process.execve("/bin/sh", [...args, ...process.execArgv, ...script], env);
 }

@@ -17,7 +17,12 @@ export class ProbeLoop {
   #last: boolean | undefined;
 
   /** Until it passes for the first time it asks every `eagerMs`, if that is shorter. */
-  constructor(probe: Probe, options: ResolvedProbe, onVerdict: OnVerdict, eagerMs = Number.POSITIVE_INFINITY) {
+  constructor(
+    probe: Probe,
+    options: ResolvedProbe,
+    onVerdict: OnVerdict,
+    eagerMs = Number.POSITIVE_INFINITY,
+  ) {
     this.#probe = probe;
     this.#options = options;
     this.#onVerdict = onVerdict;

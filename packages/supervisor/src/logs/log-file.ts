@@ -76,7 +76,10 @@ export class LogFile {
     let batchBytes = 0;
     for (const line of lines) {
       const bytes = Buffer.byteLength(line) + 1;
-      if (this.#bytes + batchBytes + bytes > this.#limits.maxBytes && this.#bytes + batchBytes > 0) {
+      if (
+        this.#bytes + batchBytes + bytes > this.#limits.maxBytes &&
+        this.#bytes + batchBytes > 0
+      ) {
         await this.#writeBatch(batch, batchBytes);
         await this.#rotate();
         batch = [];

@@ -27,7 +27,9 @@ export function applyEnvironmentOverrides(
 function readOverrides(name: string, env: Record<string, string | undefined>): object {
   const prefix = `MILLRACE_PROCESS_${name.replaceAll("-", "_").toUpperCase()}`;
   const overrides = withoutUndefined(loadConfig(overridesSchema, { prefix, env }));
-  const children = Object.entries(env).filter(([variable]) => variable.startsWith(`${prefix}_ENV_`));
+  const children = Object.entries(env).filter(([variable]) =>
+    variable.startsWith(`${prefix}_ENV_`),
+  );
   if (children.length === 0) return overrides;
   return {
     ...overrides,

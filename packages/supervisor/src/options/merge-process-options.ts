@@ -1,5 +1,9 @@
 import { parseOptions } from "@millrace/core";
-import { type ProcessOptions, processSchema, type ResolvedProcessOptions } from "./process-options.ts";
+import {
+  type ProcessOptions,
+  processSchema,
+  type ResolvedProcessOptions,
+} from "./process-options.ts";
 
 /** Options that a new generation or a canary may change; everything else stays. */
 export type ProcessPatch = Pick<

@@ -89,10 +89,13 @@ function scaleProblems(
   }
   try {
     const scale = initialScale(process, env, capacity);
-    if (!Number.isInteger(scale) || scale < 0) return [{ path, problem: "expected a whole number" }];
+    if (!Number.isInteger(scale) || scale < 0)
+      return [{ path, problem: "expected a whole number" }];
     if (process.schedule === undefined && (scale > process.maxScale || scale < process.minScale)) {
       const { minScale, maxScale } = process;
-      return [{ path, problem: `${scale} is not between minScale ${minScale} and maxScale ${maxScale}` }];
+      return [
+        { path, problem: `${scale} is not between minScale ${minScale} and maxScale ${maxScale}` },
+      ];
     }
   } catch (error) {
     return [{ path, problem: messageOf(error) }];
@@ -118,7 +121,8 @@ function dependencyProblems(
 }
 
 function scheduleProblems(name: string, { schedule }: ResolvedProcessOptions): ConfigProblem[] {
-  const problem = schedule === undefined ? undefined : cronProblem(schedule.cron, schedule.timezone);
+  const problem =
+    schedule === undefined ? undefined : cronProblem(schedule.cron, schedule.timezone);
   return problem === undefined ? [] : [{ path: `processes.${name}.schedule`, problem }];
 }
 

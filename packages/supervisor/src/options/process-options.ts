@@ -243,7 +243,8 @@ export const processSchema = strictOptions({
     .optional(),
   dependsOn: z
     .preprocess(
-      (value) => (Array.isArray(value) ? Object.fromEntries(value.map((name) => [name, "ready"])) : value),
+      (value) =>
+        Array.isArray(value) ? Object.fromEntries(value.map((name) => [name, "ready"])) : value,
       z.record(z.string(), z.enum(["started", "ready", "completed"])),
     )
     .default({}),
@@ -304,10 +305,15 @@ export const processSchema = strictOptions({
     path: ["autoscale"],
     error: "a process with a schedule can't be autoscaled: remove schedule or autoscale",
   })
-  .refine(({ onSupervisorDeath, ipc, module }) => onSupervisorDeath === "die" || (ipc !== true && module === undefined), {
-    path: ["onSupervisorDeath"],
-    error: "an instance with an IPC channel can't survive the supervisor: use command without ipc",
-  })
+  .refine(
+    ({ onSupervisorDeath, ipc, module }) =>
+      onSupervisorDeath === "die" || (ipc !== true && module === undefined),
+    {
+      path: ["onSupervisorDeath"],
+      error:
+        "an instance with an IPC channel can't survive the supervisor: use command without ipc",
+    },
+  )
   .refine(
     ({ rollout, ports }) =>
       ports === undefined || rollout.maxSurge === undefined || rollout.maxSurge === 0,

@@ -21,13 +21,17 @@ export class Guardian {
   }
 
   start(): void {
-    const child = spawn("/bin/sh", ["-c", GUARDIAN_SCRIPT, "millrace-guardian", this.id, GRACE_SECONDS], {
-      stdio: ["pipe", "ignore", "ignore"],
-      // A session of its own: what ends the supervisor's terminal must not end the guardian first.
-      detached: true,
-      // Without the tag of an outer supervisor, whose guardian would otherwise end this one.
-      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
-    });
+    const child = spawn(
+      "/bin/sh",
+      ["-c", GUARDIAN_SCRIPT, "millrace-guardian", this.id, GRACE_SECONDS],
+      {
+        stdio: ["pipe", "ignore", "ignore"],
+        // A session of its own: what ends the supervisor's terminal must not end the guardian first.
+        detached: true,
+        // Without the tag of an outer supervisor, whose guardian would otherwise end this one.
+        env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
+      },
+    );
     this.#child = child;
     child.stdin?.on("error", () => {});
     child.on("error", () => {});

@@ -21,7 +21,8 @@ const NEXT: Readonly<Record<InstanceState, readonly InstanceState[]>> = {
   ready: ["unhealthy", "draining", "stopping", ...WAITING],
   unhealthy: ["ready", "draining", "stopping", ...WAITING],
   draining: ["stopping", "stopped", "starting", "failed"],
-  stopping: ["stopped", "starting", "failed"],
+  // A run that was stopped because of its health goes on like a crashed one.
+  stopping: ["stopped", "starting", "failed", "backoff", "crashloop"],
   stopped: ["starting"],
   backoff: ["starting", "stopped", "failed"],
   crashloop: ["starting", "stopped", "failed"],

@@ -331,7 +331,8 @@ export class Instance {
     if (isEnding(this.#state)) return;
     // What a crashed leader leaves behind in its group would double the work of its successor.
     run.signal("SIGKILL");
-    const kind = exit.spawnError === undefined ? (exit.code === 0 ? "exit" : "crash") : "spawn-error";
+    const kind =
+      exit.spawnError === undefined ? (exit.code === 0 ? "exit" : "crash") : "spawn-error";
     this.#afterExit(exit, uptimeMs, describeExit(exit), kind);
   }
 

@@ -109,9 +109,11 @@ function commandOf(
         ? fileURLToPath(options.module)
         : fill(options.module);
     const args = options.args.map(fill);
-    const execArgv = options.execArgv ?? process.execArgv.filter((flag) => !/^--inspect/.test(flag));
+    const execArgv =
+      options.execArgv ?? process.execArgv.filter((flag) => !/^--inspect/.test(flag));
     // A free port for the inspector that a hung child is asked for its stack through.
-    const inspectPort = options.health.liveness?.type === "ipc" ? ["--inspect-port=127.0.0.1:0"] : [];
+    const inspectPort =
+      options.health.liveness?.type === "ipc" ? ["--inspect-port=127.0.0.1:0"] : [];
     return { file: process.execPath, args: [...inspectPort, ...execArgv, modulePath, ...args] };
   }
   const [file = "", ...args] = (options.command ?? []).map(fill);
@@ -156,4 +158,3 @@ function ownEnvironment(
       : { MILLRACE_HEARTBEAT_MS: String(context.heartbeatMs) }),
   };
 }
-

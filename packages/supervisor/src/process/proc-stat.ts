@@ -18,7 +18,8 @@ export interface ProcStat {
 export const TICKS_PER_SECOND = 100;
 
 /** Bytes per page, where the kernel counts in pages. */
-export const PAGE_BYTES = process.arch === "arm64" && process.platform === "darwin" ? 16_384 : 4_096;
+export const PAGE_BYTES =
+  process.arch === "arm64" && process.platform === "darwin" ? 16_384 : 4_096;
 
 /** Reads one process; `undefined` when it is gone or there is no `/proc`. */
 export function readProcStat(pid: number): ProcStat | undefined {

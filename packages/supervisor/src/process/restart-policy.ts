@@ -51,8 +51,7 @@ export function decideRestart(
   const { backoff } = policy;
   const forbidden = exit.code !== null && policy.noRestartCodes.includes(exit.code);
   const wanted =
-    !forbidden &&
-    (policy.restart === "always" || (policy.restart === "on-failure" && !succeeded));
+    !forbidden && (policy.restart === "always" || (policy.restart === "on-failure" && !succeeded));
   if (!wanted) return { action: "end", state: succeeded ? "stopped" : "failed", level };
   const stable = exit.spawnError === undefined && uptimeMs >= backoff.minUptimeMs;
   if (stable) {

@@ -125,6 +125,7 @@ class SpawnedRun implements Run {
 }
 
 function errorCode(error: unknown): string {
-  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
+  if (error instanceof Error && "code" in error && typeof error.code === "string")
+    return error.code;
   return messageOf(error);
 }

@@ -19,7 +19,8 @@ export function judgeErrorRates(
   canary: ErrorCounts,
   stable: ErrorCounts,
 ): { verdict: "abort" | "continue"; reason: string } {
-  if (canary.total < MIN_REQUESTS) return { verdict: "continue", reason: "too few requests to tell" };
+  if (canary.total < MIN_REQUESTS)
+    return { verdict: "continue", reason: "too few requests to tell" };
   // A shrunken estimate: a stable variant without a single error is not proof of a rate of zero.
   const normal = (stable.errors + 0.5) / (stable.total + 50);
   const bad = Math.min(0.99, normal + WORSE_BY);

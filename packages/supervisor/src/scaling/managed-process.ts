@@ -42,6 +42,8 @@ export class ManagedProcess {
   /** Numbers that run a canary's spec instead. */
   readonly canaryNumbers = new Set<number>();
   canarySpec: ProcessSpec | undefined;
+  /** Port of the listener that its instances share, once it is open. */
+  listenPort: number | undefined;
   #desired = 0;
 
   constructor(spec: ProcessSpec, services: InstanceServices, reports: ProcessReports) {
@@ -68,8 +70,7 @@ export class ManagedProcess {
   /** Every instance there is, those on their way in or out included. */
   get all(): Instance[] {
     return [...this.instances.values(), ...this.surging, ...this.retiring].toSorted(
-      (left, right) =>
-        left.number - right.number || left.spec.generation - right.spec.generation,
+      (left, right) => left.number - right.number || left.spec.generation - right.spec.generation,
     );
   }
 

@@ -1,5 +1,12 @@
 /** What an operation does. */
-export type OperationKind = "start" | "stop" | "scale" | "restart" | "rollout" | "rollback" | "canary";
+export type OperationKind =
+  | "start"
+  | "stop"
+  | "scale"
+  | "restart"
+  | "rollout"
+  | "rollback"
+  | "canary";
 
 /** `superseded`: a newer operation on the same process took its place. */
 export type OperationState =

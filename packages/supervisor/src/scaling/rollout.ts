@@ -15,9 +15,14 @@ export interface RolloutLimits {
 /** The limits of a process: with ports of their own two instances of one number can't coexist. */
 export function rolloutLimitsOf({ options }: ProcessSpec): RolloutLimits {
   const { rollout, ports } = options;
-  const maxSurge = rollout.maxSurge ?? (ports === undefined && rollout.maxUnavailable === undefined ? 1 : 0);
+  const maxSurge =
+    rollout.maxSurge ?? (ports === undefined && rollout.maxUnavailable === undefined ? 1 : 0);
   const maxUnavailable = rollout.maxUnavailable ?? (maxSurge === 0 ? 1 : 0);
-  return { maxSurge, maxUnavailable: maxSurge === 0 ? Math.max(1, maxUnavailable) : maxUnavailable, minReadyMs: rollout.minReadyMs };
+  return {
+    maxSurge,
+    maxUnavailable: maxSurge === 0 ? Math.max(1, maxUnavailable) : maxUnavailable,
+    minReadyMs: rollout.minReadyMs,
+  };
 }
 
 /**
@@ -37,7 +42,13 @@ export async function rollOut(
   );
   const replaced: number[] = [];
   try {
-    await replaceAll(process, numbers, () => spec, context, (number) => replaced.push(number));
+    await replaceAll(
+      process,
+      numbers,
+      () => spec,
+      context,
+      (number) => replaced.push(number),
+    );
   } catch (error) {
     if (context.signal.aborted) throw error;
     await restorePrevious(process, replaced, before, context);

@@ -56,7 +56,12 @@ export class ScheduledProcess {
     const overlap = this.#process.spec.options.schedule?.overlap ?? "skip";
     if (overlap === "skip" && this.#unfinished.size > 0) {
       const now = new Date().toISOString();
-      this.#record({ process: this.#process.name, startedAt: now, endedAt: now, outcome: "skipped" });
+      this.#record({
+        process: this.#process.name,
+        startedAt: now,
+        endedAt: now,
+        outcome: "skipped",
+      });
       return;
     }
     const run = overlap === "queue" ? this.#tail.then(() => this.#run()) : this.#run();

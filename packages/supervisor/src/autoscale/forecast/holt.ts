@@ -44,7 +44,10 @@ export class DampedHolt {
 
   /** The value to expect in `aheadSeconds`, never below zero. */
   forecast(aheadSeconds: number): number {
-    return Math.max(0, (this.#level ?? 0) + this.#trendPerSecond * this.#dampedSeconds(aheadSeconds));
+    return Math.max(
+      0,
+      (this.#level ?? 0) + this.#trendPerSecond * this.#dampedSeconds(aheadSeconds),
+    );
   }
 
   /** Sum of the fading trend over the seconds ahead. */

@@ -3,7 +3,9 @@ import type { AutoscaleInput } from "../../options/autoscale-options.ts";
 const DEFAULT_TARGET = 0.7;
 
 /** Scales so that each ready instance uses `target` of one core on average (default 0.7). */
-export function cpu({ target = DEFAULT_TARGET }: { target?: number | undefined } = {}): AutoscaleInput {
+export function cpu({
+  target = DEFAULT_TARGET,
+}: { target?: number | undefined } = {}): AutoscaleInput {
   return {
     name: "cpu",
     read({ cpuCores, ready, current }) {

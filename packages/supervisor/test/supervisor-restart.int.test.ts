@@ -34,7 +34,8 @@ describe("restarts", () => {
     await waitFor(() => supervisor.process("worker").instances[0]?.state === "crashloop");
     const { writeFileSync, rmSync } = await import("node:fs");
     writeFileSync(`/tmp/millrace-heals-${process.pid}`, "");
-    await waitFor(() => supervisor.process("worker").instances[0]?.state === "ready");
+    await supervisor.whenReady();
+    expect(supervisor.process("worker").state).toBe("running");
     rmSync(`/tmp/millrace-heals-${process.pid}`);
   });
 
@@ -97,7 +98,8 @@ describe("restarts", () => {
       },
     });
     const line = await waitFor(() => supervisor.logs("worker")[0]);
-    await waitFor(() => !isRunning(Number(line.message)));
+    await waitFor(() => supervisor.process("worker").counts.backoff === 1);
+    await expect.poll(() => isRunning(Number(line.message))).toBe(false);
   });
 
   test("exitWhenAllStopped ends the supervisor after its last oneshot", async () => {

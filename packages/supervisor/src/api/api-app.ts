@@ -8,6 +8,7 @@ import { API_ROUTES } from "./api-routes.ts";
 import { scaleRequestSchema } from "./api-schemas.ts";
 import { Authentication } from "./authentication.ts";
 import { streamEvents } from "./event-stream.ts";
+import { isLoopback } from "./loopback.ts";
 import { openApiDocument } from "./openapi.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 
@@ -71,11 +72,6 @@ export function createApiApp(backend: ApiBackend, options: ResolvedApiOptions): 
 }
 
 function createHandlers(backend: ApiBackend): Record<string, Handler | undefined> {
-  const accept = (context: ApiContext, status: string, operation: Operation): Response => {
-    const name = nameOf(context);
-    const message = `${status} ${name}`;
-    return context.json({ status, process: name, operation: operation.id, message }, 202);
-  };
   return {
     "get /api/v1/health": (context) => context.json({ status: "healthy" }),
     "get /api/v1/openapi.json": (context) => context.json(openApiDocument()),
@@ -147,6 +143,12 @@ function createHandlers(backend: ApiBackend): Record<string, Handler | undefined
   };
 }
 
+function accept(context: ApiContext, status: string, operation: Operation): Response {
+  const name = nameOf(context);
+  const message = `${status} ${name}`;
+  return context.json({ status, process: name, operation: operation.id, message }, 202);
+}
+
 function nameOf(context: ApiContext): string {
   return context.req.param("name") ?? "";
 }
@@ -193,8 +195,7 @@ function readLimit(text: string | undefined): number {
  */
 function refuseOtherSites(context: ApiContext): void {
   const host = new URL(context.req.url).hostname;
-  const isLocal = host === "localhost" || host === "[::1]" || /^127\./.test(host);
-  if (context.req.header("origin") === undefined && isLocal) return;
+  if (context.req.header("origin") === undefined && isLoopback(host)) return;
   throw new ApiError(
     403,
     "OTHER_SITE",

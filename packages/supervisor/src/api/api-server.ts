@@ -6,6 +6,7 @@ import { getRequestListener } from "@hono/node-server";
 import { messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { ResolvedApiOptions } from "../options/supervisor-options.ts";
+import { isLoopback } from "./loopback.ts";
 
 /** The management API on a socket. */
 export interface ApiServer {
@@ -59,8 +60,7 @@ function listenFailed(where: string, cause: unknown): MillraceError<SupervisorEr
 
 function refuseUnprotected({ host, tokens, socket, port }: ResolvedApiOptions): void {
   const onSocket = socket !== undefined && port === undefined;
-  const isLoopback = host === "localhost" || host === "::1" || /^127\./.test(host);
-  if (onSocket || isLoopback || tokens.length > 0) return;
+  if (onSocket || isLoopback(host) || tokens.length > 0) return;
   throw new MillraceError<SupervisorErrorCode>(
     "SUPERVISOR_API_UNPROTECTED",
     `the management API would let everyone on ${host} start and stop processes: set api.tokens, ` +

@@ -11,7 +11,8 @@ export function streamEvents(
   signal: AbortSignal,
 ): Response {
   const encoder = new TextEncoder();
-  let end: () => void = () => {};
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
   const stream = new ReadableStream<Uint8Array>(
     {
       start(controller) {
@@ -33,26 +34,29 @@ export function streamEvents(
           KEEP_ALIVE_MS,
         );
         timer.unref();
-        end = () => {
+        signal.addEventListener("abort", end);
+        ending.signal.addEventListener("abort", () => {
           unsubscribe();
           clearInterval(timer);
           signal.removeEventListener("abort", end);
-          try {
-            controller.close();
-          } catch {
-            // The reader has gone already.
-          }
-          end = () => {};
-        };
-        signal.addEventListener("abort", end);
+          closeQuietly(controller);
+        });
       },
-      cancel: () => end(),
+      cancel: end,
     },
     { highWaterMark: 1 },
   );
   return new Response(stream, {
     headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store" },
   });
+}
+
+function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array>): void {
+  try {
+    controller.close();
+  } catch {
+    // The reader has gone already.
+  }
 }
 
 function format({ id, event, time, payload }: JournalEntry): string {

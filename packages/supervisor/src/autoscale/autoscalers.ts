@@ -9,9 +9,9 @@ import type { AutoscaleDecision } from "./decision.ts";
 /** What autoscalers need to know of their surroundings. */
 export interface AutoscalerServices {
   logger: Logger;
-  usage(instance: Instance): ResourceUsage | undefined;
-  startupMs(process: string): number;
-  onDecision(decision: AutoscaleDecision): void;
+  usage: (instance: Instance) => ResourceUsage | undefined;
+  startupMs: (process: string) => number;
+  onDecision: (decision: AutoscaleDecision) => void;
 }
 
 /** The autoscalers of all processes that have one. */

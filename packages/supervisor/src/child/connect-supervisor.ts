@@ -8,9 +8,9 @@ export interface DrainContext {
   /** Fires at the deadline. */
   signal: AbortSignal;
   /** Says how many jobs are still in hand. */
-  progress(busy: number): void;
+  progress: (busy: number) => void;
   /** Asks for more time, in milliseconds; the supervisor grants at most its stop timeout again. */
-  extend(byMs: number): void;
+  extend: (byMs: number) => void;
 }
 
 /** What a child does for its supervisor. */

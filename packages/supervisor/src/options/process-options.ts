@@ -244,7 +244,9 @@ export const processSchema = strictOptions({
   dependsOn: z
     .preprocess(
       (value) =>
-        Array.isArray(value) ? Object.fromEntries(value.map((name) => [name, "ready"])) : value,
+        Array.isArray(value)
+          ? Object.fromEntries(value.map((name): [string, string] => [String(name), "ready"]))
+          : value,
       z.record(z.string(), z.enum(["started", "ready", "completed"])),
     )
     .default({}),

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { Socket } from "node:net";
 import { GUARDIAN_SCRIPT } from "./guardian-script.ts";
 
 const GRACE_SECONDS = "0.5";
@@ -39,8 +40,7 @@ export class Guardian {
       if (!this.#closed) this.start();
     });
     child.unref();
-    const { stdin } = child;
-    if (stdin !== null && "unref" in stdin && typeof stdin.unref === "function") stdin.unref();
+    if (child.stdin instanceof Socket) child.stdin.unref();
     for (const group of this.#groups) this.#tell(`+${group}`);
   }
 

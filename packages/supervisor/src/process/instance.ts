@@ -400,7 +400,7 @@ export class Instance {
     this.#state = to;
     this.#reason = reason;
     if (to !== "ready" && to !== "unhealthy") this.readyAtMs = undefined;
-    for (const wake of [...this.#settledWaiters]) wake();
+    for (const wake of this.#settledWaiters) wake();
     this.#services.reports.onChange({
       process: this.spec.name,
       instance: this.id,

@@ -62,7 +62,10 @@ export function instanceVariables(
     MEMORY_BYTES: String(context.memoryBytes),
     ...(port === undefined ? {} : { PORT: String(port) }),
   };
-  const prefixed = Object.entries(own).map(([name, value]) => [`MILLRACE_${name}`, value]);
+  const prefixed = Object.entries(own).map(([name, value]): [string, string | undefined] => [
+    `MILLRACE_${name}`,
+    value,
+  ]);
   return { ...context.env, ...Object.fromEntries(prefixed), ...own };
 }
 
@@ -110,7 +113,7 @@ function commandOf(
         : fill(options.module);
     const args = options.args.map(fill);
     const execArgv =
-      options.execArgv ?? process.execArgv.filter((flag) => !/^--inspect/.test(flag));
+      options.execArgv ?? process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
     // A free port for the inspector that a hung child is asked for its stack through.
     const inspectPort =
       options.health.liveness?.type === "ipc" ? ["--inspect-port=127.0.0.1:0"] : [];

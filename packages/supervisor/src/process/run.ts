@@ -12,6 +12,8 @@ export interface Run {
   readonly hasEnded: boolean;
   /** Found running at start, so not our child. */
   readonly isAdopted: boolean;
+  /** Resolves when its output has been read to the end. */
+  readonly outputEnded: Promise<unknown>;
   /** Sends a signal to the process and everything in its group. */
   signal(signal: NodeJS.Signals): void;
   /** Sends an IPC message; `false` without a channel. */

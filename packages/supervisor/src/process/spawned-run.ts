@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Readable } from "node:stream";
 import { messageOf } from "@millrace/core";
 import type { SupervisorMessage } from "../child/protocol.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
@@ -26,6 +27,7 @@ class SpawnedRun implements Run {
   readonly startedAtMs = Date.now();
   readonly startedMonotonicMs = performance.now();
   readonly exited: Promise<Exit>;
+  readonly outputEnded: Promise<unknown>;
   readonly isAdopted = false;
   readonly #child: ChildProcess | undefined;
   readonly #listeners: RunListeners;
@@ -40,10 +42,12 @@ class SpawnedRun implements Run {
     try {
       this.#child = this.#spawn(plan);
     } catch (error) {
+      this.outputEnded = Promise.resolve();
       setImmediate(() => this.#end({ code: null, signal: null, spawnError: errorCode(error) }));
       return;
     }
     const child = this.#child;
+    this.outputEnded = Promise.all([ended(child.stdout), ended(child.stderr)]);
     child.once("spawn", () => listeners.onSpawned());
     child.once("error", (error) => {
       if (child.pid !== undefined) return;
@@ -122,6 +126,13 @@ class SpawnedRun implements Run {
     this.#resolveExited(exit);
     this.#listeners.onExit(exit);
   }
+}
+
+function ended(stream: Readable | null): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream === null) resolve();
+    else stream.once("close", () => resolve());
+  });
 }
 
 function errorCode(error: unknown): string {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { sleep } from "@millrace/core";
 import type { LaunchPlan } from "./launch-plan.ts";
 import { signalGroup } from "./process-group.ts";
 import type { Run } from "./run.ts";
@@ -29,6 +30,7 @@ export interface StopOutcome {
 }
 
 const GROUP_POLL_MS = 20;
+const LAST_OUTPUT_MS = 200;
 
 /**
  * Stops a run: asks it to drain, runs `preStop`, signals its group, kills the group at the deadline,
@@ -56,6 +58,8 @@ export async function stopRun(run: Run, options: StopLadderOptions): Promise<Sto
     await pause(GROUP_POLL_MS, [run.exited]);
   }
   await run.exited;
+  // What it said last is still in the pipe; a process outside the group may hold it open for ever.
+  await pause(LAST_OUTPUT_MS, [run.outputEnded]);
   run.release();
   return { killed, durationMs: performance.now() - startedAt };
 }
@@ -82,10 +86,13 @@ class Deadline {
   /** Waits for the first of `promises` or the deadline, whichever it has been put off to. */
   async race(promises: Array<Promise<unknown>>): Promise<void> {
     let settled = false;
-    const first = Promise.race(promises).then(() => {
+    const settle = async (): Promise<void> => {
+      await Promise.race(promises);
       settled = true;
-    });
-    while (!settled && !this.passed()) await pause(this.leftMs(), [first], this.#options.force);
+    };
+    const first = settle();
+    const isOver = (): boolean => settled || this.passed();
+    while (!isOver()) await pause(this.leftMs(), [first], this.#options.force);
   }
 
   async pause(ms: number): Promise<void> {
@@ -98,18 +105,10 @@ async function pause(
   promises: Array<Promise<unknown>>,
   signal?: AbortSignal,
 ): Promise<void> {
-  let wake: () => void = () => {};
-  const woken = new Promise<void>((resolve) => {
-    wake = resolve;
-  });
-  const timer = setTimeout(wake, Math.max(1, ms));
-  signal?.addEventListener("abort", wake);
-  try {
-    await Promise.race([woken, ...promises]);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", wake);
-  }
+  const timer = new AbortController();
+  const either = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
+  await Promise.race([sleep(Math.max(1, ms), either), ...promises]);
+  timer.abort();
 }
 
 async function runPreStop(

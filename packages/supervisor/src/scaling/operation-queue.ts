@@ -6,7 +6,7 @@ import type { Operation, OperationKind, OperationState, OperationStatus } from "
 export interface OperationContext {
   /** Fires when it is superseded or cancelled; the work then rejects with its reason. */
   signal: AbortSignal;
-  progress(done: number, total: number, message: string): void;
+  progress: (done: number, total: number, message: string) => void;
 }
 
 /** The work of an operation. */
@@ -46,11 +46,18 @@ export class OperationQueue {
     }
     const operation = new QueuedOperation(this.#process, kind, instance, this.#onChange);
     this.#unfinished.add(operation);
-    this.#tail = this.#tail.then(async () => {
-      await operation.run(work);
-      this.#unfinished.delete(operation);
-    });
+    this.#tail = this.#runAfter(this.#tail, operation, work);
     return operation;
+  }
+
+  async #runAfter(
+    previous: Promise<unknown>,
+    operation: QueuedOperation,
+    work: OperationWork,
+  ): Promise<void> {
+    await previous;
+    await operation.run(work);
+    this.#unfinished.delete(operation);
   }
 
   /** Cancels everything and waits until no work runs. */

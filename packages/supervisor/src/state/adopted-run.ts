@@ -23,6 +23,7 @@ export class AdoptedRun implements Run {
   readonly startedAtMs: number;
   readonly startedMonotonicMs: number;
   readonly exited: Promise<Exit>;
+  readonly outputEnded = Promise.resolve();
   readonly isAdopted = true;
   readonly #identity: ProcessIdentity;
   readonly #timer: NodeJS.Timeout;
@@ -33,16 +34,14 @@ export class AdoptedRun implements Run {
     this.pid = identity.pid;
     this.startedAtMs = Date.now() - uptimeMs;
     this.startedMonotonicMs = performance.now() - uptimeMs;
-    let resolveExited: (exit: Exit) => void = () => {};
-    this.exited = new Promise((resolve) => {
-      resolveExited = resolve;
-    });
+    const { promise, resolve } = Promise.withResolvers<Exit>();
+    this.exited = promise;
     this.#timer = setInterval(() => {
       if (isSameProcess(identity)) return;
       clearInterval(this.#timer);
       this.#hasEnded = true;
       const exit: Exit = { code: null, signal: null };
-      resolveExited(exit);
+      resolve(exit);
       onExit(exit);
     }, POLL_MS);
   }

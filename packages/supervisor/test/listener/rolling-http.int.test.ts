@@ -1,4 +1,5 @@
 import { Agent, request } from "node:http";
+import { waitFor } from "@millrace/core/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { execArgv, fixture } from "../fixtures/fixture.ts";
 import { pidsOf, startSupervisor } from "../fixtures/start-supervisor.ts";
@@ -13,19 +14,18 @@ function startLoad(port: number, perSecond: number) {
   const kept = new Agent({ keepAlive: true });
   agents.push(kept);
   const failures: string[] = [];
-  let sent = 0;
-  let done = 0;
+  const counts = { sent: 0, done: 0 };
   const send = (agent: Agent | false): void => {
-    sent++;
+    counts.sent++;
     request({ host: "127.0.0.1", port, agent }, (response) => {
       response.resume();
       response.on("end", () => {
-        done++;
+        counts.done++;
         if (response.statusCode !== 200) failures.push(`status ${response.statusCode}`);
       });
     })
       .on("error", (error: NodeJS.ErrnoException) => {
-        done++;
+        counts.done++;
         failures.push(error.code ?? error.message);
       })
       .end();
@@ -38,12 +38,8 @@ function startLoad(port: number, perSecond: number) {
     failures,
     stop: async () => {
       clearInterval(timer);
-      while (done < sent) {
-        await new Promise((resolve) => {
-          setTimeout(resolve, 10);
-        });
-      }
-      return sent;
+      await waitFor(() => counts.done === counts.sent);
+      return counts.sent;
     },
   };
 }

@@ -50,10 +50,7 @@ describe("a supervisor killed with SIGKILL", () => {
       const killAt = performance.now() + afterMs;
       await waitFor(() => performance.now() >= killAt);
       supervisor.kill("SIGKILL");
-      await waitFor(() => marked(mark, undefined).length === 0, {
-        timeoutMs: 5_000,
-        description: "no process of the supervisor",
-      });
+      await expect.poll(() => marked(mark, undefined), { timeout: 5_000 }).toEqual([]);
     },
   );
 });

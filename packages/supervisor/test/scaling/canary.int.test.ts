@@ -71,9 +71,8 @@ describe("canary", () => {
       supervisor.process("app").instances.some(({ generation }) => generation === 2),
     );
     operation.cancel();
-    await waitFor(() => {
-      const { instances } = supervisor.process("app");
-      return instances.length === 3 && instances.every(({ generation }) => generation === 1);
-    });
+    await expect
+      .poll(() => supervisor.process("app").instances.map(({ generation }) => generation))
+      .toEqual([1, 1, 1]);
   });
 });

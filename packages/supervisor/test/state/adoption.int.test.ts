@@ -54,7 +54,7 @@ describe("adoption", () => {
       }
       if (kind === "no") rmSync(file, { force: true });
       const supervisor = await startSupervisor({ processes, state: { file } });
-      expect(Object.values(pidsOf(supervisor, "worker")).toSorted()).toEqual(pids.toSorted());
+      expect(new Set(Object.values(pidsOf(supervisor, "worker")))).toEqual(new Set(pids));
       expect(findSurvivors(stateId, undefined)).toHaveLength(5);
       expect(supervisor.process("worker").counts.ready).toBe(5);
       const [victim = 0] = pids;

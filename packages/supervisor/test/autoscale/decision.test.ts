@@ -80,7 +80,6 @@ describe("a decision", () => {
 
   test("goes up by the policy that allows most, period by period", () => {
     const { counts, limits } = run(times(8, [says({ desired: 100 })]), 1, { ...rules, max: 100 });
-    expect(counts).toEqual([5, 5, 5, 10, 10, 20, 20, 20].map((_, index) => counts[index]));
     expect(counts[0]).toBe(5);
     expect(counts[1]).toBe(5);
     expect(counts[3]).toBe(10);
@@ -90,11 +89,11 @@ describe("a decision", () => {
   test("waits a whole window before it goes down, and noise starts the window anew", () => {
     const low = [says({ desired: 2 })];
     const { counts } = run(
-      [[says({ desired: 10 })], ...times(29, low), [says({ desired: 9 })], ...times(40, low)],
+      [[says({ desired: 10 })], ...times(29, low), [says({ desired: 8 })], ...times(40, low)],
       10,
     );
     expect(counts.slice(0, 30)).toEqual(Array.from({ length: 30 }, () => 10));
-    expect(counts[32]).toBe(9);
+    expect(counts[32]).toBe(8);
     expect(counts.at(-1)).toBe(2);
   });
 

@@ -44,10 +44,13 @@ describe("inputs", () => {
   });
 
   test("a share per instance, and idle when nothing waits", async () => {
-    const of = (depth: number) =>
-      queueDepth({ depth: () => depth }, { perInstance: 100 }).read(context);
-    expect(await of(950)).toMatchObject({ desired: 10, active: true });
-    expect(await of(0)).toMatchObject({ desired: 0, active: false });
+    expect(
+      await queueDepth({ depth: () => 950 }, { perInstance: 100 }).read(context),
+    ).toMatchObject({ desired: 10, active: true });
+    expect(await queueDepth({ depth: () => 0 }, { perInstance: 100 }).read(context)).toMatchObject({
+      desired: 0,
+      active: false,
+    });
   });
 
   test("exactly one way to turn depth into instances", () => {

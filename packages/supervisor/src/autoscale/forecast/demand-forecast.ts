@@ -11,7 +11,7 @@ export interface DemandForecastOptions {
   serviceMs?: number | undefined;
   /** Share of jobs that may wait longer. @default 0.05 */
   maxLateShare?: number | undefined;
-  /** Share of `maxWaitMs` within which a backlog is to be worked off. @default 0.5 */
+  /** Share of `maxWaitMs` within which a backlog is to be worked off. @default 0.8 */
   drainWithin?: number | undefined;
 }
 
@@ -37,9 +37,10 @@ export interface Demand {
   reason: string;
 }
 
-const LEVEL_SECONDS = 4;
-const TREND_SECONDS = 8;
-const DAMPING_PER_SECOND = 0.9;
+// Chosen by simulation over twelve load shapes with Poisson arrivals: shorter ones follow noise.
+const LEVEL_SECONDS = 12;
+const TREND_SECONDS = 30;
+const DAMPING_PER_SECOND = 0.8;
 const SERVICE_SMOOTHING = 0.3;
 const MAX_GAP_SECONDS = 60;
 
@@ -59,7 +60,7 @@ export class DemandForecast {
       concurrency: options.concurrency ?? 1,
       serviceMs: options.serviceMs ?? 1_000,
       maxLateShare: options.maxLateShare ?? 0.05,
-      drainWithin: options.drainWithin ?? 0.5,
+      drainWithin: options.drainWithin ?? 0.8,
     };
     this.#serviceSeconds = this.#options.serviceMs / 1_000;
   }

@@ -12,6 +12,7 @@ import { ApiHandler } from "./api/api-handler.ts";
 import { Autoscalers } from "./autoscale/autoscalers.ts";
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import type { SupervisorErrorCode } from "./errors.ts";
+import { warnAboutReusePort } from "./listener/reuse-port.ts";
 import { EventJournal } from "./event-journal.ts";
 import { Fleet } from "./fleet.ts";
 import { launchAll, stopAll } from "./launch-order.ts";
@@ -209,6 +210,7 @@ export class SupervisorCore {
       this.#state.open();
       closers.push(() => this.#state?.close());
     }
+    warnAboutReusePort(this.fleet, this.logger);
     await this.#contexts.openListeners(this.fleet.processes.values());
     closers.push(() => this.#contexts.close());
     if (this.options.api !== undefined) {

@@ -22,4 +22,4 @@ export {
   type SupervisorConnection,
 } from "./connect-supervisor.ts";
 export { drainHttpServer, type HttpDrainOptions } from "./http-drain.ts";
-export { sharedListener } from "./shared-listener.ts";
+export { type ListenTarget, sharedListener } from "./shared-listener.ts";

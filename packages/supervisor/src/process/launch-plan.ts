@@ -156,6 +156,9 @@ function ownEnvironment(
     ...(context.listenFd === undefined
       ? {}
       : { LISTEN_FDS: "1", LISTEN_FDNAMES: spec.name, MILLRACE_LISTEN_FD: "3" }),
+    ...(spec.options.listen?.reusePort === true
+      ? { MILLRACE_REUSE_PORT: "1", MILLRACE_LISTEN_HOST: spec.options.listen.host }
+      : {}),
     ...(context.heartbeatMs === undefined
       ? {}
       : { MILLRACE_HEARTBEAT_MS: String(context.heartbeatMs) }),

@@ -81,7 +81,6 @@ export function queueDepth(source: DepthSource, options: QueueDepthOptions): Aut
       return {
         desired: wanted.instances,
         active: active || wanted.arrivalsPerSecond > 0.01,
-        exact: true,
         reason: wanted.reason,
       };
     },

@@ -1,5 +1,9 @@
 // Ours against PM2 and supervisord, in one run on one machine. Prints a table in Markdown.
 //
+// From a started manager with at most one instance, where it can be told at run time to start more;
+// supervisord has to be started anew.
+//
+//   npm run build
 //   node --conditions=@millrace/source bench/supervisor/main.ts
 //
 // Needs supervisord (apt-get install supervisor); PM2 is installed into .cache/bench.
@@ -73,8 +77,8 @@ async function measure(make: () => Manager): Promise<string[]> {
 
 async function bringUp(make: () => Manager, count: number) {
   const manager = make();
-  if (manager instanceof Pm2Manager) await manager.warmUp();
   const words = ["sleep", String(++unique)];
+  await manager.prepare(words[1] ?? "");
   const startedAt = performance.now();
   const starting = manager.startSleepers(count, words[1] ?? "");
   const named = () => [...pidsOf(words), ...pidsOf(["/bin/sleep", words[1] ?? ""])];

@@ -7,12 +7,20 @@ export class MillraceManager implements Manager {
   #child: ChildProcess | undefined;
   #url = "";
 
-  startSleepers(count: number, seconds: string): Promise<void> {
-    return this.#start({
+  async prepare(seconds: string): Promise<void> {
+    await this.#start({
       command: ["sleep", seconds],
-      scale: count,
+      scale: 1,
       maxScale: 1_000,
       backoff: { minUptimeMs: 0 },
+    });
+  }
+
+  async startSleepers(count: number): Promise<void> {
+    await fetch(`${this.#url}/api/v1/processes/app/scale`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ desired: count }),
     });
   }
 
@@ -58,9 +66,10 @@ export class MillraceManager implements Manager {
   }
 
   async #start(app: object): Promise<void> {
-    const host = new URL("millrace-host.ts", import.meta.url).pathname;
-    const child = spawn(process.execPath, [...process.execArgv, host, JSON.stringify(app)], {
+    const host = new URL("millrace-host.js", import.meta.url).pathname;
+    const child = spawn(process.execPath, [host, JSON.stringify(app)], {
       stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, NODE_OPTIONS: "" },
     });
     this.#child = child;
     this.#url = await new Promise((resolve, reject) => {

@@ -23,6 +23,11 @@ export class Pm2Manager implements Manager {
     await run("npm", ["install", "--prefix", cache, "--no-audit", "--no-fund", `pm2@${VERSION}`]);
   }
 
+  /** Starts the daemon alone, so that its own start isn't measured. */
+  async prepare(): Promise<void> {
+    await this.#pm2("ping");
+  }
+
   async startSleepers(count: number, seconds: string): Promise<void> {
     await this.#start({
       script: "/bin/sleep",
@@ -57,11 +62,6 @@ export class Pm2Manager implements Manager {
   async stop(): Promise<void> {
     await this.#pm2("kill").catch(() => {});
     rmSync(this.#home, { recursive: true, force: true });
-  }
-
-  /** Starts the daemon alone, so that its own start isn't measured. */
-  async warmUp(): Promise<void> {
-    await this.#pm2("ping");
   }
 
   async #start(app: object): Promise<void> {

@@ -12,6 +12,11 @@ export class SupervisordManager implements Manager {
   readonly name = "supervisord";
   readonly #home = mkdtempSync(join(tmpdir(), "bench-supervisord-"));
 
+  /** Cannot add instances at run time: its own start is part of it. */
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
   startSleepers(count: number, seconds: string): Promise<void> {
     return this.#start(`[program:app]\ncommand=/bin/sleep ${seconds}\nnumprocs=${count}\n`);
   }

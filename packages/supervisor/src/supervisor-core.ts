@@ -24,6 +24,7 @@ import { parseSupervisorOptions, readHostCapacity } from "./options/parse-superv
 import type { ResolvedSupervisorOptions, SupervisorOptions } from "./options/supervisor-options.ts";
 import { instanceVariables, planLaunch } from "./process/launch-plan.ts";
 import { Guardian } from "./orphans/guardian.ts";
+import { LaunchTurns } from "./process/launch-turns.ts";
 import type { InstanceServices } from "./process/instance.ts";
 import type { ProcessSpec } from "./process/process-spec.ts";
 import { RestartBudget } from "./process/restart-budget.ts";
@@ -55,6 +56,7 @@ export class SupervisorCore {
   readonly #memory: MemoryWatch;
   readonly #metrics: SupervisorMetrics;
   readonly #startups = new StartupTimes();
+  readonly #turns = new LaunchTurns();
   readonly #autoscalers: Autoscalers;
   readonly #state: StateKeeper | undefined;
   readonly #api: ApiHandler;
@@ -267,6 +269,7 @@ export class SupervisorCore {
       variables: (current, number) =>
         instanceVariables(current, number, this.#contexts.of(current)),
       budget: new RestartBudget(restarts, windowMs),
+      turns: this.#turns,
       logger: this.logger,
       reports: {
         onChange: (change) => this.#onInstanceChange(change),

@@ -11,6 +11,10 @@ function source(name: string): string {
   return readFileSync(new URL(`../src/${name}`, import.meta.url), "utf8");
 }
 
+function names(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map(([match]) => match))].toSorted();
+}
+
 test("the reference lists exactly the routes that there are, with their scopes", () => {
   const listed = [...page.matchAll(/^\| `(GET|POST) (\S+)` +\| (\w+)/gm)].map(
     ([, method, path, scope]) => `${method} ${path} ${scope}`,
@@ -22,8 +26,6 @@ test("the reference lists exactly the routes that there are, with their scopes",
 });
 
 test("the reference lists exactly the error codes, events and metrics that there are", () => {
-  const names = (text: string, pattern: RegExp): string[] =>
-    [...new Set([...text.matchAll(pattern)].map(([match]) => match))].toSorted();
   const codes = /SUPERVISOR_[A-Z_]+/g;
   expect(names(page, codes)).toEqual(names(source("errors.ts"), codes));
   const metrics = /millrace_[a-z_]+/g;

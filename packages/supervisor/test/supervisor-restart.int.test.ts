@@ -102,6 +102,24 @@ describe("restarts", () => {
     await expect.poll(() => isRunning(Number(line.message))).toBe(false);
   });
 
+  test("instances that end as fast as they are started don't hold the event loop", async () => {
+    const supervisor = await startSupervisor({
+      processes: {
+        worker: {
+          command: ["true"],
+          scale: 4,
+          backoff: { baseMs: 0, capMs: 0, minUptimeMs: 0 },
+        },
+      },
+    });
+    const restarts = (): number =>
+      supervisor.process("worker").instances.reduce((sum, one) => sum + one.restarts, 0);
+    await waitFor(() => restarts() > 20);
+    await waitFor(() => restarts() > 100);
+    // Each run has two pipes: those of runs that ended are only closed when the loop turns.
+    expect(process.getActiveResourcesInfo().length).toBeLessThan(60);
+  });
+
   test("exitWhenAllStopped ends the supervisor after its last oneshot", async () => {
     const supervisor = await startSupervisor({
       processes: {

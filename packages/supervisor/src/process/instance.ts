@@ -8,6 +8,7 @@ import { OutputLog } from "../logs/output-log.ts";
 import type { InstanceReports, RestartReason } from "../supervisor-events.ts";
 import { canMove, type InstanceState, isAlive, isEnding } from "./instance-state.ts";
 import { instanceId, type LaunchPlan } from "./launch-plan.ts";
+import type { LaunchTurns } from "./launch-turns.ts";
 import type { Variables } from "./interpolate.ts";
 import { type ProcessSpec, restartModeOf } from "./process-spec.ts";
 import type { RestartBudget } from "./restart-budget.ts";
@@ -21,6 +22,8 @@ export interface InstanceServices {
   plan(spec: ProcessSpec, number: number): LaunchPlan;
   variables(spec: ProcessSpec, number: number): Variables;
   budget: RestartBudget;
+  /** Shared by all processes of a supervisor. */
+  turns: LaunchTurns;
   reports: InstanceReports;
   logger: Logger;
 }
@@ -349,15 +352,17 @@ export class Instance {
     this.restarts.set(kind, (this.restarts.get(kind) ?? 0) + 1);
     const heldMs = decision.stable ? 0 : this.#services.budget.take(performance.now());
     const delayMs = Math.max(decision.delayMs, heldMs);
-    if (delayMs === 0) {
-      this.#launch(`${reason}, restarted`);
-      return;
-    }
     this.#move(
       decision.crashloop ? "crashloop" : "backoff",
-      `${reason}, next start in ${Math.round(delayMs)} ms`,
+      delayMs === 0 ? reason : `${reason}, next start in ${Math.round(delayMs)} ms`,
     );
-    this.#timer = setTimeout(() => this.#launch("restarted after backoff"), delayMs);
+    const launch = (): void => {
+      const waits = this.#state === "backoff" || this.#state === "crashloop";
+      if (waits) this.#launch(`restarted: ${reason}`);
+    };
+    const takeTurn = (): void => this.#services.turns.add(launch);
+    if (delayMs === 0) takeTurn();
+    else this.#timer = setTimeout(takeTurn, delayMs);
   }
 
   async #stop(reason: string): Promise<void> {

@@ -1,10 +1,10 @@
-// The smallest program with a supervisor in it. Prints the address of its API once all run.
+// The smallest program with a supervisor in it, on the built packages. Prints the address of its API
+// once all instances run. JavaScript, because stripping types costs memory that nobody has installed.
 import { runUntilSignal, silentLogger } from "@millrace/core";
-import { createSupervisor, type ProcessOptions } from "@millrace/supervisor";
+import { createSupervisor } from "@millrace/supervisor";
 
-const app = JSON.parse(process.argv[2] ?? "{}") as ProcessOptions;
 const supervisor = createSupervisor({
-  processes: { app },
+  processes: { app: JSON.parse(process.argv[2] ?? "{}") },
   api: { port: 0, requestsPerSecond: 1_000 },
   logger: silentLogger,
 });

@@ -47,6 +47,9 @@ describe("process 1 of a container", () => {
       console.log("up");
     `);
     const child = spawn("unshare", args, { stdio: ["ignore", "pipe", "inherit"] });
+    const code = new Promise((resolve) => {
+      child.once("exit", resolve);
+    });
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => {
       output += chunk.toString();
@@ -58,9 +61,6 @@ describe("process 1 of a container", () => {
       process.kill(init, signal);
       await waitFor(() => output.includes(signal));
     }
-    const code = await new Promise((resolve) => {
-      child.once("exit", resolve);
-    });
-    expect(code).toBe(7);
+    expect(await code).toBe(7);
   });
 });

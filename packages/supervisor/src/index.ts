@@ -29,6 +29,7 @@ export { memory, type MemoryInputOptions } from "./autoscale/inputs/memory.ts";
 export { metric, type MetricOptions } from "./autoscale/inputs/metric.ts";
 export { pressure } from "./autoscale/inputs/pressure.ts";
 export {
+  type Counters,
   type DepthSource,
   queueDepth,
   type QueueDepthOptions,
@@ -46,9 +47,18 @@ export type {
   AutoscaleOptions,
   AutoscaleReading,
   RatePolicy,
+  ScalingRules,
 } from "./options/autoscale-options.ts";
 export type { ProcessPatch } from "./options/merge-process-options.ts";
-export type { HealthOptions, ProbeOptions } from "./options/probe-options.ts";
+export type {
+  ExecProbe,
+  HealthOptions,
+  HttpProbe,
+  IpcProbe,
+  ProbeOptions,
+  ProbeTiming,
+  TcpProbe,
+} from "./options/probe-options.ts";
 export type { DependencyCondition, ProcessOptions } from "./options/process-options.ts";
 export {
   type ApiOptions,

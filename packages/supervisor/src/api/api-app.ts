@@ -13,7 +13,7 @@ import { openApiDocument } from "./openapi.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 
 /** What the server that carries a request knows about it. */
-export interface ApiBindings {
+interface ApiBindings {
   /** Address of the peer itself, never of a header that it sent. */
   peer: string;
 }

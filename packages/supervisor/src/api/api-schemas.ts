@@ -5,7 +5,7 @@ import { INSTANCE_STATES } from "../process/instance-state.ts";
 
 const instanceState = z.enum(INSTANCE_STATES as [string, ...string[]]);
 
-export const instanceSchema = z.object({
+const instanceSchema = z.object({
   name: z.string(),
   number: z.int(),
   generation: z.int(),
@@ -66,7 +66,7 @@ export const scaleAcceptedSchema = acceptedSchema.extend({
   desired: z.int(),
 });
 
-export const logEntrySchema = z.object({
+const logEntrySchema = z.object({
   sequence: z.int(),
   time: z.string(),
   process: z.string(),

@@ -1,5 +1,5 @@
 /** Marks IPC messages of the supervisor among those of the application. */
-export const PROTOCOL_KEY = "millrace";
+const PROTOCOL_KEY = "millrace";
 
 /** What a child that uses `@millrace/supervisor/child` tells its supervisor. */
 export type ChildMessage =

@@ -80,7 +80,7 @@ const timing = {
 
 const port = z.union([z.int().min(1).max(65_535), z.string()]);
 
-export const probeSchema = z.discriminatedUnion("type", [
+const probeSchema = z.discriminatedUnion("type", [
   strictOptions({
     ...timing,
     type: z.literal("tcp"),

@@ -15,7 +15,7 @@ export function restartModeOf({ options }: ProcessSpec): "always" | "on-failure"
 }
 
 /** Whether a process is expected to end. */
-export function isOneshot(options: ResolvedProcessOptions): boolean {
+function isOneshot(options: ResolvedProcessOptions): boolean {
   return options.type === "oneshot" || options.schedule !== undefined;
 }
 

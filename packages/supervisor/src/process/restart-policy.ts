@@ -19,7 +19,7 @@ export interface RestartPolicy {
   backoff: BackoffPolicy;
 }
 
-export interface BackoffPolicy {
+interface BackoffPolicy {
   /** Upper bound of the first wait, in milliseconds; it doubles with each crash. */
   baseMs: number;
   /** Upper bound of every wait, in milliseconds. */
@@ -73,7 +73,7 @@ export function decideRestart(
 }
 
 /** Whether an exit counts as success. */
-export function isSuccess(exit: Exit, successCodes: readonly number[]): boolean {
+function isSuccess(exit: Exit, successCodes: readonly number[]): boolean {
   return exit.code !== null && successCodes.includes(exit.code);
 }
 

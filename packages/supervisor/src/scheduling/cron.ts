@@ -14,11 +14,6 @@ export function cronProblem(expression: string, timezone: string): string | unde
   }
 }
 
-/** The next times at which `expression` fires, from `after` on. */
-export function nextRuns(expression: string, timezone: string, after: Date, count: number): Date[] {
-  return new Cron(expression, { timezone, paused: true }).nextRuns(count, after);
-}
-
 /** The last time at which `expression` fired before or at `at`; `undefined` if it never did. */
 export function lastRun(expression: string, timezone: string, at: Date): Date | undefined {
   return new Cron(expression, { timezone, paused: true }).previousRuns(1, at)[0];

@@ -1,7 +1,7 @@
 import type { LoadShape } from "./load-shapes.ts";
 
 /** What a policy sees when it is asked. */
-export interface View {
+interface View {
   second: number;
   depth: number;
   arrived: number;
@@ -97,7 +97,7 @@ export function simulate(shape: LoadShape, policy: Policy, world: World): Outcom
 }
 
 /** A small generator with a seed (mulberry32), so that every run is the same. */
-export function randomFrom(seed: number): () => number {
+function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d_2b_79_f5) | 0;

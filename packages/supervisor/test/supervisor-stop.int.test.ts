@@ -62,6 +62,30 @@ describe("stopping", () => {
     expect(lines.toSorted()).toEqual(["job of worker-1 done", "job of worker-3 done"]);
   });
 
+  test("an instance that is being recycled when it is stopped doesn't come back", async () => {
+    const supervisor = await startSupervisor({
+      processes: {
+        worker: {
+          command: [fixture("ignores-term.sh")],
+          scale: 2,
+          readyTimeoutMs: 300,
+          stop: { timeoutMs: 800 },
+          health: { readiness: { type: "exec", command: ["false"] } },
+          backoff: { baseMs: 0, capMs: 0 },
+        },
+      },
+    });
+    await waitFor(() => supervisor.process("worker").counts.stopping === 2);
+    const started: string[] = [];
+    supervisor.on("instance:changed", ({ to, instance }) => {
+      if (to === "starting") started.push(instance);
+    });
+    await supervisor.scale("worker", 0).done;
+    expect(supervisor.process("worker").instances).toEqual([]);
+    await supervisor.close();
+    expect(started).toEqual([]);
+  });
+
   test("preStop runs before the signal, with the instance's environment", async () => {
     const mark = `/tmp/millrace-pre-stop-${process.pid}`;
     const supervisor = await startSupervisor({

@@ -54,6 +54,7 @@ export class Instance {
   #readyTimer: NodeJS.Timeout | undefined;
   #level = 0;
   #stopping: Promise<void> | undefined;
+  #recycling: Promise<void> | undefined;
   #settledWaiters = new Set<() => void>();
   /** Jobs in hand, as the child last reported. */
   busy: number | undefined;
@@ -130,12 +131,12 @@ export class Instance {
   /** Stops the run and lets the restart policy decide, as after a crash. */
   async recycle(reason: string, kind: RestartReason): Promise<void> {
     if (this.#stopping !== undefined || !isAlive(this.#state) || isEnding(this.#state)) return;
-    const run = this.#run;
     const uptimeMs = this.uptimeMs;
-    this.#stopping = this.#descend(reason);
-    await this.#stopping;
-    this.#stopping = undefined;
-    if (run === undefined || this.#run !== run || this.#state !== "stopping") return;
+    this.#recycling = this.#descend(reason);
+    await this.#recycling;
+    this.#recycling = undefined;
+    // Somebody has decided meanwhile that it must not come back.
+    if (this.#stopping !== undefined) return;
     this.#afterExit({ code: null, signal: "SIGTERM" }, uptimeMs, reason, kind);
   }
 
@@ -366,7 +367,8 @@ export class Instance {
   }
 
   async #stop(reason: string): Promise<void> {
-    if (isAlive(this.#state)) await this.#descend(reason);
+    if (this.#recycling !== undefined) await this.#recycling;
+    else if (isAlive(this.#state)) await this.#descend(reason);
     clearTimeout(this.#timer);
     if (this.#state !== "stopped") this.#move("stopped", reason);
     await this.log.close();

@@ -45,7 +45,7 @@ export class Instance {
   #run: Run | undefined;
   #plan: LaunchPlan | undefined;
   #health: HealthMonitor | undefined;
-  #signals: ChildSignals = { saidReady: false, lastHeartbeatMs: undefined, startedMonotonicMs: 0 };
+  #signals: ChildSignals = { saidReady: false, lastHeartbeatMs: undefined };
   #speaksDrain = false;
   #onDrained: () => void = () => {};
   #drained: Promise<void> = Promise.resolve();
@@ -98,9 +98,16 @@ export class Instance {
     return performance.now() - this.#run.startedMonotonicMs;
   }
 
+  /** Whether it runs or will run again unless somebody stops it. */
+  get isActive(): boolean {
+    if (this.#stopping !== undefined) return false;
+    if (isEnding(this.#state)) return this.#recycling !== undefined;
+    return isAlive(this.#state) || this.#state === "backoff" || this.#state === "crashloop";
+  }
+
   /** Starts it, unless it runs already or is about to. */
   start(reason: string): void {
-    if (isAlive(this.#state) || this.#state === "backoff" || this.#state === "crashloop") return;
+    if (this.isActive || isAlive(this.#state)) return;
     this.#level = 0;
     this.#launch(reason);
   }
@@ -191,11 +198,7 @@ export class Instance {
 
   #launch(reason: string): void {
     this.#move("starting", reason);
-    this.#signals = {
-      saidReady: false,
-      lastHeartbeatMs: undefined,
-      startedMonotonicMs: performance.now(),
-    };
+    this.#signals = { saidReady: false, lastHeartbeatMs: undefined };
     this.#speaksDrain = false;
     this.#extensionMs = 0;
     if (this.#force.signal.aborted) this.#force = new AbortController();
@@ -255,7 +258,7 @@ export class Instance {
     if (this.#state !== "starting" && this.#state !== "unhealthy") return;
     clearTimeout(this.#readyTimer);
     if (this.#state === "starting") {
-      this.startupMs = performance.now() - this.#signals.startedMonotonicMs;
+      this.startupMs = this.uptimeMs;
       this.readyAtMs = Date.now();
     }
     this.#move("ready", reason);

@@ -2,7 +2,6 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { MillraceError, sleep } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import { Instance, type InstanceServices } from "../process/instance.ts";
-import { isAlive, isEnding } from "../process/instance-state.ts";
 import type { ProcessSpec } from "../process/process-spec.ts";
 import { instanceId } from "../process/launch-plan.ts";
 import { OperationQueue } from "./operation-queue.ts";
@@ -60,7 +59,7 @@ export class ManagedProcess {
 
   /** Instances that run or wait to run again. */
   get active(): Instance[] {
-    return [...this.instances.values()].filter(isActive);
+    return [...this.instances.values()].filter((instance) => instance.isActive);
   }
 
   get current(): number {
@@ -109,7 +108,7 @@ export class ManagedProcess {
       progress(done, total, `${this.current} of ${desired} instances`);
       if (this.current !== desired && delayMs > 0) await sleep(delayMs, signal);
     }
-    this.#forgetEnded(desired);
+    stopping.push(...this.#retireEnded(desired));
     await abortable(Promise.all(stopping), signal);
     progress(total, total, `${desired} instances`);
   }
@@ -173,17 +172,14 @@ export class ManagedProcess {
     return chooseVictims(this.active, count).map((instance) => this.retire(instance, reason));
   }
 
-  /** Forgets instances that ended and are not wanted any more. */
-  #forgetEnded(desired: number): void {
-    for (const instance of this.instances.values()) {
-      if (this.instances.size <= desired) return;
-      if (!isActive(instance)) void this.retire(instance, "surplus");
-    }
+  /** Lets go of instances that ended and are not wanted any more. */
+  #retireEnded(desired: number): Array<Promise<void>> {
+    const surplus = Math.max(0, this.instances.size - desired);
+    return [...this.instances.values()]
+      .filter(({ isActive }) => !isActive)
+      .slice(0, surplus)
+      .map((instance) => this.retire(instance, "surplus"));
   }
-}
-
-function isActive({ state }: Instance): boolean {
-  return (isAlive(state) && !isEnding(state)) || state === "backoff" || state === "crashloop";
 }
 
 /** `promise`, or a rejection as soon as `signal` fires. */

@@ -87,7 +87,7 @@ describe("health", () => {
           execArgv,
           health: {
             readiness: { type: "ipc" },
-            liveness: { type: "ipc", timeoutMs: 500, intervalMs: 100 },
+            liveness: { type: "ipc", timeoutMs: 1_000, intervalMs: 100 },
           },
         },
       },

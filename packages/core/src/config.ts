@@ -40,7 +40,12 @@ export function configInvalid(owner: string, problems: ConfigProblem[]): Millrac
 
 /** One line on what was expected and which type of value was there instead. */
 export function describeIssue(issue: z.core.$ZodIssue, value: unknown): string {
-  if (issue.code === "unrecognized_keys") return `unknown option ${issue.keys.join(", ")}`;
+  if (issue.code === "unrecognized_keys") {
+    // A schema may bring a message of its own that names the option that was probably meant.
+    return issue.message.startsWith("Unrecognized key")
+      ? `unknown option ${issue.keys.join(", ")}`
+      : issue.message;
+  }
   const text = issue.message.replace(/^Invalid input: /, "");
   if (text.includes("received")) return text;
   return value === undefined ? `${text} (missing)` : `${text} (got a ${typeName(value)})`;

@@ -1,0 +1,158 @@
+import { z } from "zod";
+import {
+  acceptedSchema,
+  decisionSchema,
+  externalSchema,
+  flatInstanceSchema,
+  logsSchema,
+  operationSchema,
+  processSchema,
+  scaleAcceptedSchema,
+  scaleRequestSchema,
+} from "./api-schemas.ts";
+import type { Scope } from "./authentication.ts";
+
+/** One path of the management API, as it is documented and guarded. */
+export interface ApiRoute {
+  method: "get" | "post";
+  /** OpenAPI notation: `{name}`. */
+  path: string;
+  /** `undefined` needs no token. */
+  scope: Scope | undefined;
+  summary: string;
+  status: number;
+  /** Schema of the answer; text where it isn't JSON. */
+  answer: z.ZodType | "text/plain" | "text/event-stream";
+  request?: z.ZodType | undefined;
+  query?: Readonly<Record<string, string>> | undefined;
+  errors: readonly number[];
+}
+
+const GUARDED = [401, 403, 429] as const;
+const ON_PROCESS = [...GUARDED, 404, 409] as const;
+
+function change(verb: string, summary: string): ApiRoute {
+  return {
+    method: "post",
+    path: `/api/v1/processes/{name}/${verb}`,
+    scope: "write",
+    summary,
+    status: 202,
+    answer: acceptedSchema,
+    errors: [...ON_PROCESS, 400, 413],
+  };
+}
+
+/** Every route there is. */
+export const API_ROUTES: readonly ApiRoute[] = [
+  {
+    method: "get",
+    path: "/api/v1/health",
+    scope: undefined,
+    summary: "Whether the management API answers.",
+    status: 200,
+    answer: z.object({ status: z.literal("healthy") }),
+    errors: [429],
+  },
+  {
+    method: "get",
+    path: "/api/v1/openapi.json",
+    scope: undefined,
+    summary: "This document.",
+    status: 200,
+    answer: z.looseObject({ openapi: z.string() }),
+    errors: [429],
+  },
+  {
+    method: "get",
+    path: "/api/v1/processes",
+    scope: "read",
+    summary: "All processes with their instances; with flat=true an array of instances.",
+    status: 200,
+    answer: z.union([z.object({ processes: z.array(processSchema) }), z.array(flatInstanceSchema)]),
+    query: { flat: "true for an array of instances" },
+    errors: [...GUARDED],
+  },
+  {
+    method: "get",
+    path: "/api/v1/processes/{name}",
+    scope: "read",
+    summary: "One process with its instances.",
+    status: 200,
+    answer: processSchema,
+    errors: [...GUARDED, 404],
+  },
+  {
+    method: "post",
+    path: "/api/v1/processes/{name}/scale",
+    scope: "write",
+    summary: "Change the number of instances, at once or in steps.",
+    status: 202,
+    answer: scaleAcceptedSchema,
+    request: scaleRequestSchema,
+    errors: [...ON_PROCESS, 400, 413, 422],
+  },
+  change("start", "Start a stopped process, or one instance as queue-5."),
+  change("stop", "Stop a process, or one instance, which then stays down."),
+  change("restart", "Replace the instances one after the other, or restart one instance."),
+  change(
+    "rollout",
+    "Replace every instance by one of the next generation, or put the old one back.",
+  ),
+  change("rollback", "Roll out the generation before."),
+  {
+    method: "get",
+    path: "/api/v1/processes/{name}/logs",
+    scope: "read",
+    summary: "Newest lines of a process or an instance.",
+    status: 200,
+    answer: logsSchema,
+    query: { limit: "number of lines, 1 to 10,000; 100 without" },
+    errors: [...GUARDED, 400, 404],
+  },
+  {
+    method: "get",
+    path: "/api/v1/operations/{id}",
+    scope: "read",
+    summary: "How far an operation is and how it ended.",
+    status: 200,
+    answer: operationSchema,
+    errors: [...GUARDED, 404],
+  },
+  {
+    method: "get",
+    path: "/api/v1/events",
+    scope: "read",
+    summary: "Live events; continues after Last-Event-ID.",
+    status: 200,
+    answer: "text/event-stream",
+    errors: [...GUARDED],
+  },
+  {
+    method: "get",
+    path: "/api/v1/autoscaler",
+    scope: "read",
+    summary: "Newest decisions of the autoscalers with their reasons.",
+    status: 200,
+    answer: z.object({ decisions: z.array(decisionSchema) }),
+    errors: [...GUARDED],
+  },
+  {
+    method: "get",
+    path: "/api/v1/external/{name}",
+    scope: "read",
+    summary: "Desired count, for KEDA's metrics-api scaler and for scripts.",
+    status: 200,
+    answer: externalSchema,
+    errors: [...GUARDED, 404],
+  },
+  {
+    method: "get",
+    path: "/metrics",
+    scope: "read",
+    summary: "Prometheus metrics.",
+    status: 200,
+    answer: "text/plain",
+    errors: [...GUARDED],
+  },
+];

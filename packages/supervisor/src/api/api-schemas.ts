@@ -1,0 +1,120 @@
+import { z } from "zod";
+import { INSTANCE_STATES } from "../process/instance-state.ts";
+
+/** Schemas of what the management API takes and gives; the OpenAPI document is made from them. */
+
+const instanceState = z.enum(INSTANCE_STATES as [string, ...string[]]);
+
+const instanceSchema = z.object({
+  name: z.string(),
+  number: z.int(),
+  generation: z.int(),
+  state: instanceState,
+  reason: z.string(),
+  pid: z.int().nullable(),
+  uptime: z.int().describe("Seconds since the instance was started."),
+  restarts: z.int(),
+  port: z.int().nullable(),
+  busy: z.number().nullable(),
+  residentBytes: z.number().nullable(),
+  cpuSeconds: z.number().nullable(),
+});
+
+export const flatInstanceSchema = z.object({
+  name: z.string(),
+  state: instanceState,
+  pid: z.int().nullable(),
+  uptime: z.int(),
+});
+
+export const processSchema = z.object({
+  name: z.string(),
+  state: z.enum(["running", "starting", "degraded", "stopping", "stopped", "failed"]),
+  scale: z.int().describe("Instances that run or wait to run again."),
+  desired: z.int(),
+  minScale: z.int(),
+  maxScale: z.int(),
+  generation: z.int(),
+  counts: z.record(z.string(), z.int()),
+  instances: z.array(instanceSchema),
+});
+
+export const operationSchema = z.object({
+  id: z.string(),
+  process: z.string(),
+  instance: z.string().optional(),
+  kind: z.enum(["start", "stop", "scale", "restart", "rollout", "rollback", "canary"]),
+  state: z.enum(["pending", "running", "succeeded", "failed", "superseded", "cancelled"]),
+  done: z.int(),
+  total: z.int(),
+  message: z.string(),
+  createdAt: z.string(),
+  endedAt: z.string().optional(),
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+});
+
+export const acceptedSchema = z.object({
+  status: z.string(),
+  process: z.string(),
+  operation: z.string(),
+  message: z.string(),
+});
+
+export const scaleAcceptedSchema = acceptedSchema.extend({
+  status: z.literal("scaling"),
+  current: z.int(),
+  desired: z.int(),
+});
+
+const logEntrySchema = z.object({
+  sequence: z.int(),
+  time: z.string(),
+  process: z.string(),
+  instance: z.string(),
+  stream: z.enum(["stdout", "stderr"]),
+  level: z.enum(["debug", "info", "warn", "error"]),
+  message: z.string(),
+});
+
+export const logsSchema = z.object({
+  process: z.string(),
+  limit: z.int(),
+  count: z.int(),
+  logs: z.array(logEntrySchema).describe("Newest first."),
+});
+
+export const decisionSchema = z.object({
+  id: z.int(),
+  process: z.string(),
+  time: z.string(),
+  current: z.int(),
+  recommended: z.int(),
+  desired: z.int(),
+  limit: z.string(),
+  applied: z.boolean(),
+  opinions: z.array(
+    z.object({
+      input: z.string(),
+      desired: z.int().nullable(),
+      min: z.int().nullable(),
+      max: z.int().nullable(),
+      active: z.boolean().nullable(),
+      reason: z.string(),
+    }),
+  ),
+  reason: z.string(),
+});
+
+export const externalSchema = z.object({ process: z.string(), desired: z.int(), current: z.int() });
+
+export const errorSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
+
+const steps = {
+  step: z.int().positive().optional().describe("Instances per step."),
+  delayMs: z.number().min(0).max(3_600_000).optional().describe("Pause between steps."),
+};
+
+export const scaleRequestSchema = z.union([
+  z.strictObject({ desired: z.int().min(0), ...steps }),
+  z.strictObject({ delta: z.int(), ...steps }),
+]);

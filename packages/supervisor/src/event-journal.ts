@@ -1,0 +1,38 @@
+/** An event as it is streamed: names and payloads are those of the supervisor's `on`. */
+export interface JournalEntry {
+  /** Grows by one; SSE's `Last-Event-ID`. */
+  id: number;
+  /** ISO 8601. */
+  time: string;
+  event: string;
+  payload: object;
+}
+
+/** The newest events, for clients that come late or come back, and a feed of those to come. */
+export class EventJournal {
+  readonly #entries: JournalEntry[] = [];
+  readonly #capacity: number;
+  readonly #listeners = new Set<(entry: JournalEntry) => void>();
+  #lastId = 0;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  append(event: string, payload: object): void {
+    const entry = { id: ++this.#lastId, time: new Date().toISOString(), event, payload };
+    this.#entries.push(entry);
+    if (this.#entries.length > this.#capacity) this.#entries.shift();
+    for (const listener of this.#listeners) listener(entry);
+  }
+
+  /** What came after `id`, as far as it is still kept, oldest first. */
+  since(id: number): JournalEntry[] {
+    return this.#entries.filter((entry) => entry.id > id);
+  }
+
+  subscribe(listener: (entry: JournalEntry) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}

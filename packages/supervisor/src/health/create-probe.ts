@@ -1,0 +1,45 @@
+import type { ResolvedProbe } from "../options/probe-options.ts";
+import { interpolate, type Variables } from "../process/interpolate.ts";
+import { execProbe, type ExecProbeContext } from "./exec-probe.ts";
+import { httpProbe } from "./http-probe.ts";
+import { type ChildSignals, ipcHeartbeatProbe, ipcReadyProbe } from "./ipc-probe.ts";
+import type { Probe } from "./probe.ts";
+import { tcpProbe } from "./tcp-probe.ts";
+
+/** What a probe may depend on: the one instance it watches. */
+export interface ProbeSubject {
+  variables: Variables;
+  context: ExecProbeContext;
+  signals: ChildSignals;
+}
+
+/** Makes the probe of one instance from the options of its process. */
+export function createProbe(
+  options: ResolvedProbe,
+  role: "startup" | "readiness" | "liveness",
+  { variables, context, signals }: ProbeSubject,
+): Probe {
+  const fill = (text: string): string => interpolate(text, variables);
+  switch (options.type) {
+    case "tcp":
+      return tcpProbe(fill(options.host), Number(fill(String(options.port))));
+    case "http":
+      return httpProbe({
+        host: fill(options.host),
+        port: Number(fill(String(options.port ?? "${PORT:-80}"))),
+        socketPath: options.socketPath === undefined ? undefined : fill(options.socketPath),
+        path: options.path,
+        headers: options.headers,
+        status: options.status,
+        bodyIncludes: options.bodyIncludes,
+      });
+    case "exec":
+      return execProbe(options.command.map(fill), context);
+    case "ipc":
+      return role === "liveness"
+        ? ipcHeartbeatProbe(signals, options.timeoutMs)
+        : ipcReadyProbe(signals);
+    default:
+      return options satisfies never;
+  }
+}

@@ -1,0 +1,80 @@
+import type { ResolvedProbe } from "../options/probe-options.ts";
+import type { Probe, ProbeAnswer } from "./probe.ts";
+
+/** Called when a probe changes its mind, the first time included. */
+export type OnVerdict = (passed: boolean, reason: string) => void;
+
+/** Runs one probe again and again and reports changes past its thresholds. */
+export class ProbeLoop {
+  readonly #probe: Probe;
+  readonly #options: ResolvedProbe;
+  readonly #onVerdict: OnVerdict;
+  readonly #eagerMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #abort = new AbortController();
+  #verdict: boolean | undefined;
+  #streak = 0;
+  #last: boolean | undefined;
+
+  /** Until it passes for the first time it asks every `eagerMs`, if that is shorter. */
+  constructor(
+    probe: Probe,
+    options: ResolvedProbe,
+    onVerdict: OnVerdict,
+    eagerMs = Number.POSITIVE_INFINITY,
+  ) {
+    this.#probe = probe;
+    this.#options = options;
+    this.#onVerdict = onVerdict;
+    this.#eagerMs = eagerMs;
+  }
+
+  start(): void {
+    this.#schedule(this.#options.initialDelayMs);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#abort.abort();
+  }
+
+  /** Asks now instead of at the next interval. */
+  hurry(): void {
+    if (this.#timer === undefined || this.#abort.signal.aborted) return;
+    clearTimeout(this.#timer);
+    this.#schedule(0);
+  }
+
+  #schedule(delayMs: number): void {
+    this.#timer = setTimeout(() => void this.#ask(), delayMs);
+    this.#timer.unref();
+  }
+
+  async #ask(): Promise<void> {
+    this.#timer = undefined;
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), this.#options.timeoutMs);
+    const answer = await this.#probe(AbortSignal.any([timeout.signal, this.#abort.signal]));
+    clearTimeout(timer);
+    if (this.#abort.signal.aborted) return;
+    this.#count(answer);
+    // The listener may have stopped this loop.
+    if (this.#aborted()) return;
+    const { intervalMs } = this.#options;
+    this.#schedule(this.#verdict === true ? intervalMs : Math.min(intervalMs, this.#eagerMs));
+  }
+
+  #aborted(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  #count(answer: ProbeAnswer): void {
+    this.#streak = answer.passed === this.#last ? this.#streak + 1 : 1;
+    this.#last = answer.passed;
+    const { successThreshold, failureThreshold } = this.#options;
+    const threshold = answer.passed ? successThreshold : failureThreshold;
+    if (this.#streak < threshold || this.#verdict === answer.passed) return;
+    this.#verdict = answer.passed;
+    this.#onVerdict(answer.passed, answer.reason ?? "probe passed");
+  }
+}

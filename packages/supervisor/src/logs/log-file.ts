@@ -1,0 +1,129 @@
+import { type FileHandle, mkdir, open, rename, stat, unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** Bounds of one instance's log file. */
+export interface LogFileLimits {
+  /** Bytes from which a file is rotated. */
+  maxBytes: number;
+  /** Files kept, the current one included. */
+  maxFiles: number;
+  /** Bytes that may wait for a slow disk before lines are dropped. */
+  maxQueuedBytes: number;
+}
+
+/**
+ * Appends lines to a file and rotates it (`x.log`, `x.log.1`, ...). Writing never blocks the caller:
+ * what a slow disk can't take in time is dropped and counted.
+ */
+export class LogFile {
+  readonly #path: string;
+  readonly #limits: LogFileLimits;
+  #queue: string[] = [];
+  #queuedBytes = 0;
+  #writing: Promise<void> | undefined;
+  #handle: FileHandle | undefined;
+  #bytes = 0;
+  #closed = false;
+  /** Lines that were not written because the disk was too slow or failed. */
+  droppedLines = 0;
+  /** The last failure to write, for health and logs. */
+  failure: unknown;
+
+  constructor(path: string, limits: LogFileLimits) {
+    this.#path = path;
+    this.#limits = limits;
+  }
+
+  write(line: string): void {
+    const bytes = Buffer.byteLength(line) + 1;
+    if (this.#closed || this.#queuedBytes + bytes > this.#limits.maxQueuedBytes) {
+      this.droppedLines++;
+      return;
+    }
+    this.#queue.push(line);
+    this.#queuedBytes += bytes;
+    this.#writing ??= this.#drainQueue();
+  }
+
+  /** Writes what is queued and closes the file. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#writing;
+    await this.#handle?.close();
+    this.#handle = undefined;
+  }
+
+  async #drainQueue(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const lines = this.#queue;
+      this.#queue = [];
+      try {
+        await this.#append(lines);
+      } catch (error) {
+        this.failure = error;
+        this.droppedLines += lines.length;
+        await this.#handle?.close().catch(() => {});
+        this.#handle = undefined;
+      }
+      this.#queuedBytes = this.#queue.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
+    }
+    this.#writing = undefined;
+  }
+
+  async #append(lines: readonly string[]): Promise<void> {
+    this.#handle ??= await this.#open();
+    let batch: string[] = [];
+    let batchBytes = 0;
+    for (const line of lines) {
+      const bytes = Buffer.byteLength(line) + 1;
+      if (
+        this.#bytes + batchBytes + bytes > this.#limits.maxBytes &&
+        this.#bytes + batchBytes > 0
+      ) {
+        await this.#writeBatch(batch, batchBytes);
+        await this.#rotate();
+        batch = [];
+        batchBytes = 0;
+      }
+      batch.push(line);
+      batchBytes += bytes;
+    }
+    await this.#writeBatch(batch, batchBytes);
+  }
+
+  async #writeBatch(batch: readonly string[], batchBytes: number): Promise<void> {
+    if (batch.length === 0) return;
+    this.#handle ??= await this.#open();
+    await this.#handle.appendFile(`${batch.join("\n")}\n`);
+    this.#bytes += batchBytes;
+  }
+
+  async #open(): Promise<FileHandle> {
+    await mkdir(dirname(this.#path), { recursive: true });
+    const handle = await open(this.#path, "a", 0o640);
+    this.#bytes = (await handle.stat()).size;
+    return handle;
+  }
+
+  async #rotate(): Promise<void> {
+    await this.#handle?.close();
+    this.#handle = undefined;
+    this.#bytes = 0;
+    const { maxFiles } = this.#limits;
+    if (maxFiles <= 1) {
+      await unlink(this.#path);
+      return;
+    }
+    for (let index = maxFiles - 1; index > 0; index--) {
+      const from = index === 1 ? this.#path : `${this.#path}.${index - 1}`;
+      if (await exists(from)) await rename(from, `${this.#path}.${index}`);
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

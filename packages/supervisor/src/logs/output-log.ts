@@ -1,0 +1,108 @@
+import type { Logger } from "@millrace/core";
+import type { ResolvedProcessOptions } from "../options/process-options.ts";
+import { detectLevel } from "./detect-level.ts";
+import { LineSplitter } from "./line-splitter.ts";
+import { LogFile } from "./log-file.ts";
+import { type LogEntry, LogRing } from "./log-ring.ts";
+
+type LogOptions = ResolvedProcessOptions["logs"];
+
+// Characters that a ring keeps at most, whatever its number of lines.
+const MAX_RING_LENGTH = 1_048_576;
+const MAX_QUEUED_FILE_BYTES = 1_048_576;
+
+/** Who and where the lines of an output log belong to. */
+export interface OutputLogOwner {
+  process: string;
+  instance: string;
+  logger: Logger;
+  onLine(entry: LogEntry): void;
+}
+
+/** What becomes of one instance's output: ring, logger and file. */
+export class OutputLog {
+  readonly ring: LogRing;
+  readonly #options: LogOptions;
+  readonly #owner: OutputLogOwner;
+  readonly #logger: Logger;
+  readonly #splitters = new Map<"stdout" | "stderr", LineSplitter>();
+  #file: LogFile | undefined;
+  #filePath: string | undefined;
+  #sequence = 0;
+  #droppedBefore = 0;
+
+  constructor(options: LogOptions, owner: OutputLogOwner) {
+    this.#options = options;
+    this.#owner = owner;
+    this.ring = new LogRing(options.ringLines, MAX_RING_LENGTH);
+    this.#logger = owner.logger.child({ process: owner.process, instance: owner.instance });
+  }
+
+  /** Lines that a slow disk has cost so far. */
+  get droppedLines(): number {
+    return this.#droppedBefore + (this.#file?.droppedLines ?? 0);
+  }
+
+  /** Writes to this file from now on. */
+  useFile(path: string | undefined): void {
+    if (path === this.#filePath) return;
+    void this.#closeFile();
+    this.#filePath = path;
+    if (path === undefined) return;
+    this.#file = new LogFile(path, {
+      maxBytes: this.#options.maxFileSize,
+      maxFiles: this.#options.maxFiles,
+      maxQueuedBytes: MAX_QUEUED_FILE_BYTES,
+    });
+  }
+
+  push(stream: "stdout" | "stderr", chunk: Buffer): void {
+    let splitter = this.#splitters.get(stream);
+    if (splitter === undefined) {
+      splitter = new LineSplitter(this.#options.maxLineLength, (line) => this.#write(stream, line));
+      this.#splitters.set(stream, splitter);
+    }
+    splitter.push(chunk);
+  }
+
+  end(stream: "stdout" | "stderr"): void {
+    this.#splitters.get(stream)?.end();
+    this.#splitters.delete(stream);
+  }
+
+  async close(): Promise<void> {
+    this.end("stdout");
+    this.end("stderr");
+    await this.#closeFile();
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    if (file === undefined) return;
+    await file.close();
+    this.#droppedBefore += file.droppedLines;
+  }
+
+  #write(stream: "stdout" | "stderr", line: string): void {
+    let message = line;
+    for (const pattern of this.#options.redact) message = message.replace(pattern, "[redacted]");
+    const { process, instance } = this.#owner;
+    const entry: LogEntry = {
+      sequence: ++this.#sequence,
+      time: new Date().toISOString(),
+      process,
+      instance,
+      stream,
+      level: detectLevel(message),
+      message,
+    };
+    this.ring.push(entry);
+    this.#file?.write(message);
+    if (this.#options.forward === "structured") this.#logger[entry.level]({ stream }, message);
+    else if (this.#options.forward === "prefixed") {
+      this.#owner.logger[entry.level](`[${instance}] ${message}`);
+    }
+    this.#owner.onLine(entry);
+  }
+}

@@ -1,0 +1,329 @@
+import { constants } from "node:os";
+import { z } from "zod";
+import type { AutoscaleInput, AutoscaleOptions } from "./autoscale-options.ts";
+import { autoscaleSchema } from "./autoscale-options.ts";
+import { byteSizeSchema } from "./byte-size.ts";
+import { type HealthOptions, healthSchema } from "./probe-options.ts";
+import { strictOptions } from "./strict-options.ts";
+
+/** When a dependency lets its dependants start. */
+export type DependencyCondition = "started" | "ready" | "completed";
+
+/** One supervised process: what to run, how many copies, and how to treat them. */
+export interface ProcessOptions {
+  /** `false` leaves the process out. @default true */
+  enabled?: boolean | undefined;
+  /** Program and arguments. No shell; `${INSTANCE_NUMBER}` and other variables are filled in. */
+  command?: string[] | undefined;
+  /** A Node.js module to run instead of `command`, with an IPC channel. */
+  module?: URL | string | undefined;
+  /** Arguments of `module`. */
+  args?: string[] | undefined;
+  /** Options of the Node.js that runs `module`. @default those of this process */
+  execArgv?: string[] | undefined;
+  /** Opens an IPC channel to a Node.js `command`. @default false, `true` for `module` */
+  ipc?: boolean | undefined;
+  /** A `oneshot` is expected to end; exit code 0 completes it. @default "service" */
+  type?: "service" | "oneshot" | undefined;
+  /** Wanted instances: a number or `"${CPU_COUNT}"`. @default 1 */
+  scale?: number | string | undefined;
+  /** @default 0 */
+  minScale?: number | undefined;
+  /** @default 100 */
+  maxScale?: number | undefined;
+  /** Derives `scale` from the memory that the container or host has. */
+  memory?: { perInstance: number | string; share?: number | undefined } | undefined;
+  /** @default "always" for services, "never" for oneshots */
+  restart?: "always" | "on-failure" | "never" | undefined;
+  /** Waits between restarts after unstable runs. */
+  backoff?:
+    | {
+        /** @default 100 */
+        baseMs?: number | undefined;
+        /** @default 30_000 */
+        capMs?: number | undefined;
+        /** Uptime from which a run counts as stable. @default 10_000 */
+        minUptimeMs?: number | undefined;
+        /** Unstable crashes in a row that make a `crashloop`. @default 5 */
+        crashloopAfter?: number | undefined;
+      }
+    | undefined;
+  /** Restarts after unstable runs that all instances may spend together. @default 60 per 60_000 ms */
+  restartBudget?: { restarts: number; windowMs: number } | undefined;
+  /** Unstable crashes in a row after which an instance stays down; 0 never gives up. @default 0 */
+  giveUpAfter?: number | undefined;
+  /** @default [0] */
+  successCodes?: number[] | undefined;
+  /** @default [] */
+  noRestartCodes?: number[] | undefined;
+  /** How instances are stopped. */
+  stop?:
+    | {
+        /** @default "SIGTERM" */
+        signal?: NodeJS.Signals | undefined;
+        /** From the first step to SIGKILL, in milliseconds. @default 30_000 */
+        timeoutMs?: number | undefined;
+        /** Run before the signal, with the instance's environment. No shell. */
+        preStop?: { command: string[]; timeoutMs?: number | undefined } | undefined;
+      }
+    | undefined;
+  health?: HealthOptions | undefined;
+  /** How long an instance may take to become ready, in milliseconds. @default 30_000 */
+  readyTimeoutMs?: number | undefined;
+  /** Added to the supervisor's environment; `undefined` removes a variable. */
+  env?: Record<string, string | undefined> | undefined;
+  cwd?: string | undefined;
+  /** User name or id to run as. */
+  user?: string | number | undefined;
+  /** Group name or id to run as. @default the user's */
+  group?: string | number | undefined;
+  /** Resident memory of an instance and its children from which it is replaced or killed. */
+  memoryLimit?:
+    | number
+    | string
+    | { soft?: number | string | undefined; hard?: number | string | undefined }
+    | undefined;
+  /** Processes to wait for: names, or names with a condition. @default condition "ready" */
+  dependsOn?: string[] | Record<string, DependencyCondition> | undefined;
+  /** Run as a oneshot at these times instead of all the time. */
+  schedule?:
+    | string
+    | {
+        cron: string;
+        /** IANA name. @default "UTC" */
+        timezone?: string | undefined;
+        /** What happens when the last run has not ended. @default "skip" */
+        overlap?: "skip" | "queue" | "parallel" | undefined;
+        /** Stops a run after this time; 0 never. @default 0 */
+        timeoutMs?: number | undefined;
+        /** Delays each run by a random time up to this. @default 0 */
+        jitterMs?: number | undefined;
+      }
+    | undefined;
+  /** A socket that the supervisor holds and every instance accepts on. */
+  listen?:
+    | number
+    | {
+        port: number;
+        /** @default "127.0.0.1" */
+        host?: string | undefined;
+        /** @default 511 */
+        backlog?: number | undefined;
+        /** Each instance binds the port itself instead: see the guide for what that loses. */
+        reusePort?: boolean | undefined;
+      }
+    | undefined;
+  /** `${PORT}` of instance n is `base + n * step`. */
+  ports?: { base: number; step?: number | undefined } | undefined;
+  autoscale?: AutoscaleInput[] | AutoscaleOptions | undefined;
+  /** How a rollout replaces instances. */
+  rollout?:
+    | {
+        /** Instances above `scale` while rolling. @default 1, 0 with `ports` */
+        maxSurge?: number | undefined;
+        /** Instances below `scale` while rolling. @default 0, 1 with `ports` */
+        maxUnavailable?: number | undefined;
+        /** How long a new instance must stay ready, in milliseconds. @default 0 */
+        minReadyMs?: number | undefined;
+      }
+    | undefined;
+  logs?:
+    | {
+        /** Lines kept per instance for the API. @default 1_000 */
+        ringLines?: number | undefined;
+        /** @default 65_536 */
+        maxLineLength?: number | undefined;
+        /** How lines reach the logger. @default "structured" */
+        forward?: "structured" | "prefixed" | "none" | undefined;
+        /** Also write to this file; `${INSTANCE_ID}` is filled in. */
+        file?: string | undefined;
+        /** Size from which the file is rotated. @default "10MB" */
+        maxFileSize?: number | string | undefined;
+        /** Files kept per instance. @default 5 */
+        maxFiles?: number | undefined;
+        /** Patterns whose matches are replaced by `[redacted]`. */
+        redact?: RegExp[] | undefined;
+      }
+    | undefined;
+  /** What happens to instances when the supervisor is killed. @default "die" */
+  onSupervisorDeath?: "die" | "survive" | undefined;
+  /** Its final failure ends the supervisor with an error. @default false */
+  essential?: boolean | undefined;
+}
+
+const BACKOFF = { baseMs: 100, capMs: 30_000, minUptimeMs: 10_000, crashloopAfter: 5 };
+
+const signalSchema = z.custom<NodeJS.Signals>(
+  (value) => typeof value === "string" && value in constants.signals,
+  "expected the name of a signal, as SIGTERM",
+);
+
+/** Options that a variable `MILLRACE_PROCESS_<NAME>_<OPTION>` may override. */
+export const overridableShape = {
+  enabled: z.boolean().optional(),
+  scale: z.int().min(0).optional(),
+  minScale: z.int().min(0).optional(),
+  maxScale: z.int().min(0).optional(),
+  restart: z.enum(["always", "on-failure", "never"]).optional(),
+  giveUpAfter: z.int().min(0).optional(),
+  readyTimeoutMs: z.number().positive().optional(),
+  cwd: z.string().optional(),
+  memoryLimit: z.string().optional(),
+  stop: z
+    .object({
+      signal: z.string().optional(),
+      timeoutMs: z.number().optional(),
+    })
+    .optional(),
+  backoff: z
+    .object({
+      baseMs: z.number().optional(),
+      capMs: z.number().optional(),
+      minUptimeMs: z.number().optional(),
+      crashloopAfter: z.number().optional(),
+    })
+    .optional(),
+  logs: z
+    .object({
+      ringLines: z.int().optional(),
+      file: z.string().optional(),
+      forward: z.string().optional(),
+    })
+    .optional(),
+};
+
+export const processSchema = strictOptions({
+  enabled: z.boolean().default(true),
+  command: z.array(z.string()).min(1).optional(),
+  module: z.union([z.instanceof(URL), z.string()]).optional(),
+  args: z.array(z.string()).default([]),
+  execArgv: z.array(z.string()).optional(),
+  ipc: z.boolean().optional(),
+  type: z.enum(["service", "oneshot"]).default("service"),
+  scale: z.union([z.int().min(0), z.string()]).optional(),
+  minScale: z.int().min(0).default(0),
+  maxScale: z.int().min(0).default(100),
+  memory: strictOptions({
+    perInstance: byteSizeSchema,
+    share: z.number().positive().max(1).default(0.8),
+  }).optional(),
+  restart: z.enum(["always", "on-failure", "never"]).optional(),
+  backoff: strictOptions({
+    baseMs: z.number().min(0).default(BACKOFF.baseMs),
+    capMs: z.number().min(0).default(BACKOFF.capMs),
+    minUptimeMs: z.number().min(0).default(BACKOFF.minUptimeMs),
+    crashloopAfter: z.int().positive().default(BACKOFF.crashloopAfter),
+  }).default(BACKOFF),
+  restartBudget: strictOptions({
+    restarts: z.number().positive(),
+    windowMs: z.number().positive(),
+  }).default({ restarts: 60, windowMs: 60_000 }),
+  giveUpAfter: z.int().min(0).default(0),
+  successCodes: z.array(z.int().min(0).max(255)).default([0]),
+  noRestartCodes: z.array(z.int().min(0).max(255)).default([]),
+  stop: strictOptions({
+    signal: signalSchema.default("SIGTERM"),
+    timeoutMs: z.number().min(0).default(30_000),
+    preStop: strictOptions({
+      command: z.array(z.string()).min(1),
+      timeoutMs: z.number().positive().default(10_000),
+    }).optional(),
+  }).default({ signal: "SIGTERM", timeoutMs: 30_000 }),
+  health: healthSchema.default({}),
+  readyTimeoutMs: z.number().positive().default(30_000),
+  env: z.record(z.string(), z.string().or(z.undefined())).default({}),
+  cwd: z.string().optional(),
+  user: z.union([z.string(), z.int().min(0)]).optional(),
+  group: z.union([z.string(), z.int().min(0)]).optional(),
+  memoryLimit: z
+    .preprocess(
+      (value) => (typeof value === "object" ? value : { soft: value }),
+      strictOptions({ soft: byteSizeSchema.optional(), hard: byteSizeSchema.optional() }),
+    )
+    .optional(),
+  dependsOn: z
+    .preprocess(
+      (value) =>
+        Array.isArray(value)
+          ? Object.fromEntries(value.map((name): [string, string] => [String(name), "ready"]))
+          : value,
+      z.record(z.string(), z.enum(["started", "ready", "completed"])),
+    )
+    .default({}),
+  schedule: z
+    .preprocess(
+      (value) => (typeof value === "string" ? { cron: value } : value),
+      strictOptions({
+        cron: z.string(),
+        timezone: z.string().default("UTC"),
+        overlap: z.enum(["skip", "queue", "parallel"]).default("skip"),
+        timeoutMs: z.number().min(0).default(0),
+        jitterMs: z.number().min(0).default(0),
+      }),
+    )
+    .optional(),
+  listen: z
+    .preprocess(
+      (value) => (typeof value === "number" ? { port: value } : value),
+      strictOptions({
+        port: z.int().min(0).max(65_535),
+        host: z.string().default("127.0.0.1"),
+        backlog: z.int().positive().default(511),
+        reusePort: z.boolean().default(false),
+      }),
+    )
+    .optional(),
+  ports: strictOptions({
+    base: z.int().min(0).max(65_535),
+    step: z.int().positive().default(1),
+  }).optional(),
+  autoscale: autoscaleSchema.optional(),
+  rollout: strictOptions({
+    maxSurge: z.int().min(0).optional(),
+    maxUnavailable: z.int().min(0).optional(),
+    minReadyMs: z.number().min(0).default(0),
+  }).default({ minReadyMs: 0 }),
+  logs: strictOptions({
+    ringLines: z.int().min(0).default(1_000),
+    maxLineLength: z.int().positive().default(65_536),
+    forward: z.enum(["structured", "prefixed", "none"]).default("structured"),
+    file: z.string().optional(),
+    maxFileSize: byteSizeSchema.default(10_000_000),
+    maxFiles: z.int().positive().default(5),
+    redact: z.array(z.instanceof(RegExp)).default([]),
+  }).prefault({}),
+  onSupervisorDeath: z.enum(["die", "survive"]).default("die"),
+  essential: z.boolean().default(false),
+})
+  .refine(({ command, module }) => (command === undefined) !== (module === undefined), {
+    path: ["command"],
+    error: "give either command or module, not both and not neither",
+  })
+  .refine(({ minScale, maxScale }) => minScale <= maxScale, {
+    path: ["minScale"],
+    error: "minScale must not be above maxScale",
+  })
+  .refine(({ schedule, autoscale }) => schedule === undefined || autoscale === undefined, {
+    path: ["autoscale"],
+    error: "a process with a schedule can't be autoscaled: remove schedule or autoscale",
+  })
+  .refine(
+    ({ onSupervisorDeath, ipc, module }) =>
+      onSupervisorDeath === "die" || (ipc !== true && module === undefined),
+    {
+      path: ["onSupervisorDeath"],
+      error:
+        "an instance with an IPC channel can't survive the supervisor: use command without ipc",
+    },
+  )
+  .refine(
+    ({ rollout, ports }) =>
+      ports === undefined || rollout.maxSurge === undefined || rollout.maxSurge === 0,
+    {
+      path: ["rollout", "maxSurge"],
+      error: "two instances of one number would share a port: maxSurge must be 0 with ports",
+    },
+  );
+
+/** {@link ProcessOptions} with every default filled in. */
+export type ResolvedProcessOptions = z.output<typeof processSchema>;

@@ -1,0 +1,25 @@
+import type { ResolvedProcessOptions } from "../options/process-options.ts";
+
+/** The options of one process in one generation: a rollout makes the next. */
+export interface ProcessSpec {
+  readonly name: string;
+  /** 1 at first; each rollout adds one. */
+  readonly generation: number;
+  readonly options: Readonly<ResolvedProcessOptions>;
+}
+
+/** The restart policy of a process, by its type where none was given. */
+export function restartModeOf({ options }: ProcessSpec): "always" | "on-failure" | "never" {
+  if (options.restart !== undefined) return options.restart;
+  return isOneshot(options) ? "never" : "always";
+}
+
+/** Whether a process is expected to end. */
+function isOneshot(options: ResolvedProcessOptions): boolean {
+  return options.type === "oneshot" || options.schedule !== undefined;
+}
+
+/** Whether instances have an IPC channel. */
+export function hasIpc(options: ResolvedProcessOptions): boolean {
+  return options.ipc ?? options.module !== undefined;
+}

@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Readable } from "node:stream";
+import { messageOf } from "@millrace/core";
+import type { SupervisorMessage } from "../child/protocol.ts";
+import type { LaunchPlan } from "./launch-plan.ts";
+import { groupIsAlive, signalGroup } from "./process-group.ts";
+import type { Exit } from "./restart-policy.ts";
+import type { Run } from "./run.ts";
+
+/** What a run reports while it lasts. */
+export interface RunListeners {
+  onSpawned(): void;
+  onExit(exit: Exit): void;
+  onMessage(message: unknown): void;
+  onOutput(stream: "stdout" | "stderr", chunk: Buffer): void;
+  onOutputEnd(stream: "stdout" | "stderr"): void;
+}
+
+/** Starts a process in a group of its own. Never throws: what can't be started ends at once. */
+export function spawnRun(plan: LaunchPlan, listeners: RunListeners): Run {
+  return new SpawnedRun(plan, listeners);
+}
+
+class SpawnedRun implements Run {
+  readonly startedAtMs = Date.now();
+  readonly startedMonotonicMs = performance.now();
+  readonly exited: Promise<Exit>;
+  readonly outputEnded: Promise<unknown>;
+  readonly isAdopted = false;
+  readonly #child: ChildProcess | undefined;
+  readonly #listeners: RunListeners;
+  #resolveExited: (exit: Exit) => void = () => {};
+  #hasEnded = false;
+
+  constructor(plan: LaunchPlan, listeners: RunListeners) {
+    this.#listeners = listeners;
+    this.exited = new Promise((resolve) => {
+      this.#resolveExited = resolve;
+    });
+    try {
+      this.#child = this.#spawn(plan);
+    } catch (error) {
+      this.outputEnded = Promise.resolve();
+      setImmediate(() => this.#end({ code: null, signal: null, spawnError: errorCode(error) }));
+      return;
+    }
+    const child = this.#child;
+    this.outputEnded = Promise.all([ended(child.stdout), ended(child.stderr)]);
+    child.once("spawn", () => listeners.onSpawned());
+    child.once("error", (error) => {
+      if (child.pid !== undefined) return;
+      this.#end({ code: null, signal: null, spawnError: errorCode(error) });
+    });
+    child.once("exit", (code, signal) => this.#end({ code, signal }));
+    child.on("message", (message) => listeners.onMessage(message));
+    for (const stream of ["stdout", "stderr"] as const) {
+      child[stream]?.on("data", (chunk: Buffer) => listeners.onOutput(stream, chunk));
+      child[stream]?.once("close", () => listeners.onOutputEnd(stream));
+      child[stream]?.on("error", () => {});
+    }
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    const pid = this.pid;
+    if (pid === undefined) return;
+    // Once the leader is reaped its number may name a stranger's group, unless ours still lives.
+    if (this.#hasEnded && !groupIsAlive(pid)) return;
+    signalGroup(pid, signal);
+  }
+
+  send(message: SupervisorMessage): boolean {
+    if (this.#child?.connected !== true) return false;
+    this.#child.send(message, () => {});
+    return true;
+  }
+
+  isAlive(): boolean {
+    if (!this.#hasEnded) return this.pid !== undefined;
+    return this.pid !== undefined && groupIsAlive(this.pid);
+  }
+
+  release(): void {
+    this.#child?.stdout?.destroy();
+    this.#child?.stderr?.destroy();
+    if (this.#child?.connected === true) this.#child.disconnect();
+  }
+
+  #spawn(plan: LaunchPlan): ChildProcess {
+    let outputFd: number | undefined;
+    if (plan.outputFile !== undefined) {
+      if (plan.outputFile !== "/dev/null") mkdirSync(dirname(plan.outputFile), { recursive: true });
+      outputFd = openSync(plan.outputFile, "a", 0o640);
+    }
+    const output = outputFd ?? "pipe";
+    const stdio: StdioOptions = ["ignore", output, output];
+    if (plan.listenFd !== undefined) stdio.push(plan.listenFd);
+    if (plan.ipc) stdio.push("ipc");
+    try {
+      return spawn(plan.file, plan.args, {
+        env: plan.env,
+        stdio,
+        detached: true,
+        shell: false,
+        ...(plan.cwd === undefined ? {} : { cwd: plan.cwd }),
+        ...(plan.uid === undefined ? {} : { uid: plan.uid }),
+        ...(plan.gid === undefined ? {} : { gid: plan.gid }),
+      });
+    } finally {
+      if (outputFd !== undefined) closeSync(outputFd);
+    }
+  }
+
+  #end(exit: Exit): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#resolveExited(exit);
+    this.#listeners.onExit(exit);
+  }
+}
+
+function ended(stream: Readable | null): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream === null) resolve();
+    else stream.once("close", () => resolve());
+  });
+}
+
+function errorCode(error: unknown): string {
+  if (error instanceof Error && "code" in error && typeof error.code === "string")
+    return error.code;
+  return messageOf(error);
+}

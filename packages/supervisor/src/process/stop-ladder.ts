@@ -1,0 +1,139 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { sleep } from "@millrace/core";
+import type { LaunchPlan } from "./launch-plan.ts";
+import { signalGroup } from "./process-group.ts";
+import type { Run } from "./run.ts";
+
+/** What a stop ladder may do and how long it may take. */
+export interface StopLadderOptions {
+  signal: NodeJS.Signals;
+  /** From the first step to SIGKILL, in milliseconds. */
+  timeoutMs: number;
+  preStop: { command: readonly string[]; timeoutMs: number } | undefined;
+  /** Environment and user of the instance, for `preStop`. */
+  plan: LaunchPlan | undefined;
+  /** Resolves when the child said that it is drained; `undefined` when it can't say. */
+  drained: Promise<void> | undefined;
+  /** Aborting it skips to SIGKILL. */
+  force: AbortSignal;
+  /** The child may put off the deadline; returns the milliseconds granted so far. */
+  extensionMs(): number;
+  /** Called when the signal is about to be sent. */
+  onStopping(): void;
+}
+
+/** How a stop went. */
+export interface StopOutcome {
+  /** Whether it took SIGKILL. */
+  killed: boolean;
+  durationMs: number;
+}
+
+const GROUP_POLL_MS = 20;
+const LAST_OUTPUT_MS = 200;
+
+/**
+ * Stops a run: asks it to drain, runs `preStop`, signals its group, kills the group at the deadline,
+ * and returns only when nothing of the group is left.
+ */
+export async function stopRun(run: Run, options: StopLadderOptions): Promise<StopOutcome> {
+  const startedAt = performance.now();
+  const deadline = new Deadline(startedAt, options);
+  const { drained } = options;
+  if (drained !== undefined && run.send({ millrace: "drain", deadlineMs: options.timeoutMs })) {
+    await deadline.race([drained, run.exited]);
+  }
+  if (options.preStop !== undefined && !run.hasEnded && !deadline.passed()) {
+    await runPreStop(options.preStop, options, deadline);
+  }
+  options.onStopping();
+  if (!run.hasEnded && !deadline.passed()) {
+    run.signal(options.signal);
+    await deadline.race([run.exited]);
+  }
+  while (run.hasEnded && !deadline.passed() && run.isAlive()) await deadline.pause(GROUP_POLL_MS);
+  const killed = run.isAlive();
+  while (run.isAlive()) {
+    run.signal("SIGKILL");
+    await pause(GROUP_POLL_MS, [run.exited]);
+  }
+  await run.exited;
+  // What it said last is still in the pipe; a process outside the group may hold it open for ever.
+  await pause(LAST_OUTPUT_MS, [run.outputEnded]);
+  run.release();
+  return { killed, durationMs: performance.now() - startedAt };
+}
+
+class Deadline {
+  readonly #startedAt: number;
+  readonly #options: StopLadderOptions;
+
+  constructor(startedAt: number, options: StopLadderOptions) {
+    this.#startedAt = startedAt;
+    this.#options = options;
+  }
+
+  leftMs(): number {
+    if (this.#options.force.aborted) return 0;
+    const spent = performance.now() - this.#startedAt;
+    return Math.max(0, this.#options.timeoutMs + this.#options.extensionMs() - spent);
+  }
+
+  passed(): boolean {
+    return this.leftMs() <= 0;
+  }
+
+  /** Waits for the first of `promises` or the deadline, whichever it has been put off to. */
+  async race(promises: Array<Promise<unknown>>): Promise<void> {
+    let settled = false;
+    const settle = async (): Promise<void> => {
+      await Promise.race(promises);
+      settled = true;
+    };
+    const first = settle();
+    const isOver = (): boolean => settled || this.passed();
+    while (!isOver()) await pause(this.leftMs(), [first], this.#options.force);
+  }
+
+  async pause(ms: number): Promise<void> {
+    await pause(Math.min(ms, this.leftMs()), [], this.#options.force);
+  }
+}
+
+async function pause(
+  ms: number,
+  promises: Array<Promise<unknown>>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const timer = new AbortController();
+  const either = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
+  await Promise.race([sleep(Math.max(1, ms), either), ...promises]);
+  timer.abort();
+}
+
+async function runPreStop(
+  preStop: { command: readonly string[]; timeoutMs: number },
+  options: StopLadderOptions,
+  deadline: Deadline,
+): Promise<void> {
+  const [file = "", ...args] = preStop.command;
+  let hook: ChildProcess;
+  try {
+    hook = spawn(file, args, {
+      env: options.plan?.env,
+      stdio: "ignore",
+      detached: true,
+      ...(options.plan?.cwd === undefined ? {} : { cwd: options.plan.cwd }),
+      ...(options.plan?.uid === undefined ? {} : { uid: options.plan.uid }),
+      ...(options.plan?.gid === undefined ? {} : { gid: options.plan.gid }),
+    });
+  } catch {
+    return;
+  }
+  const ended = new Promise<void>((resolve) => {
+    hook.once("exit", () => resolve());
+    hook.once("error", () => resolve());
+  });
+  await pause(Math.min(preStop.timeoutMs, deadline.leftMs()), [ended], options.force);
+  if (hook.pid !== undefined && hook.exitCode === null) signalGroup(hook.pid, "SIGKILL");
+}

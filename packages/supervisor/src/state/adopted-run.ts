@@ -1,0 +1,69 @@
+import { groupIsAlive, signalGroup } from "../process/process-group.ts";
+import { readProcStat } from "../process/proc-stat.ts";
+import type { Exit } from "../process/restart-policy.ts";
+import type { Run } from "../process/run.ts";
+
+/** A process by pid and start time: together they name it for good on one boot. */
+export interface ProcessIdentity {
+  pid: number;
+  startTicks: number;
+}
+
+const POLL_MS = 200;
+
+/** Whether a process is still the one that was meant, not another with a reused pid. */
+export function isSameProcess({ pid, startTicks }: ProcessIdentity): boolean {
+  const stat = readProcStat(pid);
+  return stat !== undefined && stat.startTicks === startTicks && stat.state !== "Z";
+}
+
+/** A process that an earlier supervisor started: no child of ours, so its end is seen by looking. */
+export class AdoptedRun implements Run {
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly startedMonotonicMs: number;
+  readonly exited: Promise<Exit>;
+  readonly outputEnded = Promise.resolve();
+  readonly isAdopted = true;
+  readonly #identity: ProcessIdentity;
+  readonly #timer: NodeJS.Timeout;
+  #hasEnded = false;
+
+  constructor(identity: ProcessIdentity, uptimeMs: number, onExit: (exit: Exit) => void) {
+    this.#identity = identity;
+    this.pid = identity.pid;
+    this.startedAtMs = Date.now() - uptimeMs;
+    this.startedMonotonicMs = performance.now() - uptimeMs;
+    const { promise, resolve } = Promise.withResolvers<Exit>();
+    this.exited = promise;
+    this.#timer = setInterval(() => {
+      if (isSameProcess(identity)) return;
+      clearInterval(this.#timer);
+      this.#hasEnded = true;
+      const exit: Exit = { code: null, signal: null };
+      resolve(exit);
+      onExit(exit);
+    }, POLL_MS);
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    const isOurs = isSameProcess(this.#identity) || (this.#hasEnded && groupIsAlive(this.pid));
+    if (isOurs) signalGroup(this.pid, signal);
+  }
+
+  send(): boolean {
+    return false;
+  }
+
+  isAlive(): boolean {
+    return this.#hasEnded ? groupIsAlive(this.pid) : true;
+  }
+
+  release(): void {
+    clearInterval(this.#timer);
+  }
+}

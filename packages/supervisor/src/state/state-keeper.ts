@@ -1,0 +1,120 @@
+import { createHash } from "node:crypto";
+import { resolve } from "node:path";
+import { MillraceError } from "@millrace/core";
+import type { SupervisorErrorCode } from "../errors.ts";
+import type { Fleet } from "../fleet.ts";
+import { signalGroup } from "../process/process-group.ts";
+import {
+  readBootId,
+  readProcStat,
+  readUptimeSeconds,
+  TICKS_PER_SECOND,
+} from "../process/proc-stat.ts";
+import { AdoptedRun, isSameProcess } from "./adopted-run.ts";
+import { readState, type SupervisorState, writeState } from "./state-file.ts";
+import { StateLock } from "./state-lock.ts";
+import { findSurvivors, type Survivor } from "./survivors.ts";
+
+// Changes come in bursts: one write per burst is enough, because survivors are also found without.
+const SAVE_DELAY_MS = 50;
+
+/** Remembers desired counts and surviving instances in a file, and takes the latter over. */
+export class StateKeeper {
+  /** Tags survivors; the same for every supervisor that uses this file. */
+  readonly id: string;
+  readonly #path: string;
+  readonly #lock: StateLock;
+  #previous: SupervisorState | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #fleet: Fleet | undefined;
+  #configured = new Map<string, number>();
+
+  constructor(file: string) {
+    this.#path = resolve(file);
+    this.id = createHash("sha256").update(this.#path).digest("hex").slice(0, 24);
+    this.#lock = new StateLock(`${this.#path}.lock`);
+  }
+
+  /** @throws {@link MillraceError} `SUPERVISOR_STATE_LOCKED`, `SUPERVISOR_ADOPTION_UNSUPPORTED` */
+  open(): void {
+    if (readProcStat(process.pid) === undefined) {
+      throw new MillraceError<SupervisorErrorCode>(
+        "SUPERVISOR_ADOPTION_UNSUPPORTED",
+        "state needs /proc to tell processes apart, which this platform lacks: leave the option out",
+      );
+    }
+    this.#lock.acquire();
+    this.#previous = readState(this.#path);
+  }
+
+  /** The scale that was last wanted, unless the configuration has changed since. */
+  desired(process: string, configured: number): number | undefined {
+    this.#configured.set(process, configured);
+    const remembered = this.#previous?.processes[process];
+    return remembered?.configured === configured ? remembered.desired : undefined;
+  }
+
+  /** Takes over survivors; surplus, doubled and unknown ones are told to end. */
+  adopt(fleet: Fleet, onAdopted: (process: string, instance: string, pid: number) => void): void {
+    this.#fleet = fleet;
+    for (const survivor of findSurvivors(this.id, this.#previous)) {
+      const process = fleet.processes.get(survivor.process);
+      const wanted =
+        process?.spec.options.onSupervisorDeath === "survive" &&
+        !process.instances.has(survivor.number);
+      if (process === undefined || !wanted) {
+        endSurvivor(survivor);
+        continue;
+      }
+      const instance = process.createInstance(survivor.number, process.spec);
+      process.instances.set(survivor.number, instance);
+      const uptimeMs = (readUptimeSeconds() - survivor.startTicks / TICKS_PER_SECOND) * 1_000;
+      instance.adopt((onExit) => new AdoptedRun(survivor, uptimeMs, onExit));
+      onAdopted(process.name, instance.id, survivor.pid);
+    }
+  }
+
+  /** Writes the state soon. */
+  save(): void {
+    if (this.#fleet === undefined) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#write();
+    }, SAVE_DELAY_MS).unref();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#write();
+    this.#fleet = undefined;
+    this.#lock.release();
+  }
+
+  #write(): void {
+    if (this.#fleet === undefined) return;
+    const processes = [...this.#fleet.processes.values()];
+    writeState(this.#path, {
+      version: 1,
+      bootId: readBootId(),
+      processes: Object.fromEntries(
+        processes.map(({ name, desired }) => [
+          name,
+          { configured: this.#configured.get(name) ?? desired, desired },
+        ]),
+      ),
+      instances: processes
+        .filter(({ spec }) => spec.options.onSupervisorDeath === "survive")
+        .flatMap(({ name, all }) =>
+          all.flatMap(({ pid, number }) => {
+            const startTicks = pid === undefined ? undefined : readProcStat(pid)?.startTicks;
+            if (pid === undefined || startTicks === undefined) return [];
+            return [{ process: name, number, pid, startTicks }];
+          }),
+        ),
+    });
+  }
+}
+
+function endSurvivor(survivor: Survivor): void {
+  if (isSameProcess(survivor)) signalGroup(survivor.pid, "SIGTERM");
+}

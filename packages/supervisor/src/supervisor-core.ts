@@ -1,0 +1,364 @@
+import {
+  type CloserStack,
+  defaultLogger,
+  defaultMetrics,
+  type Health,
+  Lifecycle,
+  type Logger,
+  MillraceError,
+  TypedEmitter,
+} from "@millrace/core";
+import { ApiHandler } from "./api/api-handler.ts";
+import { Autoscalers } from "./autoscale/autoscalers.ts";
+import type { AutoscaleDecision } from "./autoscale/decision.ts";
+import type { SupervisorErrorCode } from "./errors.ts";
+import { warnAboutReusePort } from "./listener/reuse-port.ts";
+import { EventJournal } from "./event-journal.ts";
+import { Fleet } from "./fleet.ts";
+import { launchAll, stopAll } from "./launch-order.ts";
+import { LaunchContexts } from "./launch-contexts.ts";
+import type { LogEntry } from "./logs/log-ring.ts";
+import { MemoryWatch } from "./memory-watch.ts";
+import type { ProcessPatch } from "./options/merge-process-options.ts";
+import { parseSupervisorOptions, readHostCapacity } from "./options/parse-supervisor-options.ts";
+import type { ResolvedSupervisorOptions, SupervisorOptions } from "./options/supervisor-options.ts";
+import { instanceVariables, planLaunch } from "./process/launch-plan.ts";
+import { Guardian } from "./orphans/guardian.ts";
+import { LaunchTurns } from "./process/launch-turns.ts";
+import type { InstanceServices } from "./process/instance.ts";
+import type { ProcessSpec } from "./process/process-spec.ts";
+import { RestartBudget } from "./process/restart-budget.ts";
+import { type CanaryOptions, startCanary } from "./scaling/canary.ts";
+import { abortable } from "./scaling/managed-process.ts";
+import type { Operation, OperationStatus } from "./scaling/operation.ts";
+import { ScheduledProcess } from "./scheduling/scheduled-process.ts";
+import { StartupTimes } from "./startup-times.ts";
+import { StateKeeper } from "./state/state-keeper.ts";
+import { type InstanceChange, type SupervisorEvents } from "./supervisor-events.ts";
+import { SupervisorMetrics } from "./supervisor-metrics.ts";
+import { describeProcess, type ProcessStatus } from "./supervisor-status.ts";
+
+const JOURNAL_CAPACITY = 1_000;
+
+/** What a supervisor is made of, put together. */
+export class SupervisorCore {
+  readonly options: ResolvedSupervisorOptions;
+  readonly env: Record<string, string | undefined>;
+  readonly lifecycle: Lifecycle;
+  readonly events: TypedEmitter<SupervisorEvents>;
+  readonly journal = new EventJournal(JOURNAL_CAPACITY);
+  readonly fleet: Fleet;
+  readonly schedules = new Map<string, ScheduledProcess>();
+  readonly logger: Logger;
+  readonly capacity = readHostCapacity();
+  readonly #guardian = new Guardian();
+  readonly #contexts: LaunchContexts;
+  readonly #memory: MemoryWatch;
+  readonly #metrics: SupervisorMetrics;
+  readonly #startups = new StartupTimes();
+  readonly #turns = new LaunchTurns();
+  readonly #autoscalers: Autoscalers;
+  readonly #state: StateKeeper | undefined;
+  readonly #api: ApiHandler;
+  readonly #waiters = new Set<() => void>();
+  apiUrl: string | undefined;
+
+  constructor(input: SupervisorOptions) {
+    this.env = { ...(input.env ?? process.env) };
+    this.options = parseSupervisorOptions(input, this.env, this.capacity);
+    this.logger = this.options.logger ?? defaultLogger();
+    this.events = new TypedEmitter((error, event) =>
+      this.logger.error({ err: error, event }, "a supervisor listener threw"),
+    );
+    const specs = Object.entries(this.options.processes).map(([name, options]): ProcessSpec => ({
+      name,
+      generation: 1,
+      options,
+    }));
+    this.#state =
+      this.options.state === undefined ? undefined : new StateKeeper(this.options.state.file);
+    this.#contexts = new LaunchContexts({
+      env: this.env,
+      ...this.capacity,
+      guardId: this.#guardian.id,
+      stateId: this.#state?.id,
+    });
+    this.fleet = new Fleet(
+      specs,
+      (spec) => this.#services(spec),
+      {
+        onOperation: (status) => this.#onOperation(status),
+        onDesired: (name, from, to, reason) => this.#onDesired(name, from, to, reason),
+      },
+      this.options.maxInstances,
+    );
+    this.#memory = new MemoryWatch(this.fleet, (instance, residentBytes, limit) => {
+      const { name } = instance.spec;
+      this.logger.warn(
+        { process: name, instance: instance.id, residentBytes, limit },
+        "an instance is over its memory limit",
+      );
+      this.#emit("memory:exceeded", { process: name, instance: instance.id, residentBytes, limit });
+    });
+    this.#autoscalers = new Autoscalers(this.fleet, {
+      logger: this.logger,
+      usage: (instance) => this.#memory.usage(instance),
+      startupMs: (name) => this.#startups.medianMs(name),
+      onDecision: (decision) => this.#emit("autoscale:decided", decision),
+    });
+    this.#metrics = new SupervisorMetrics(this.options.metrics ?? defaultMetrics, {
+      fleet: this.fleet,
+      usage: (instance) => this.#memory.usage(instance),
+      opinions: () => this.#autoscalers.opinions(),
+    });
+    this.#api = new ApiHandler(this, this.options.api);
+    this.lifecycle = new Lifecycle({
+      name: "supervisor",
+      open: (closers, signal) => this.#open(closers, signal),
+      drain: (signal) => this.#drain(signal),
+    });
+  }
+
+  statuses(): ProcessStatus[] {
+    return [...this.fleet.processes.keys()].map((name) => this.statusOf(name));
+  }
+
+  statusOf(name: string): ProcessStatus {
+    return describeProcess(this.fleet.process(name), (instance) => this.#memory.usage(instance));
+  }
+
+  health(): Health {
+    const sick = this.statuses().filter(({ state }) => state === "degraded" || state === "failed");
+    if (sick.length === 0) return { healthy: true };
+    return {
+      healthy: false,
+      reason: sick.map(({ name, state }) => `${name} is ${state}`).join("; "),
+    };
+  }
+
+  rollout(name: string, patch?: ProcessPatch): Operation {
+    return this.#timed(name, this.fleet.rollout(name, patch));
+  }
+
+  rollback(name: string): Operation {
+    return this.#timed(name, this.fleet.rollback(name));
+  }
+
+  canary(name: string, options: CanaryOptions): Operation {
+    return startCanary(this.fleet, name, options, (status) => this.#emit("canary:changed", status));
+  }
+
+  logs(name: string, limit = 100): LogEntry[] {
+    const { process, instance } = this.fleet.resolve(name);
+    const sources = instance === undefined ? process.all : [instance];
+    return sources
+      .flatMap((one) => one.log.ring.newest(limit))
+      .toSorted((left, right) => (left.time < right.time ? -1 : Number(left.time > right.time)))
+      .slice(-limit);
+  }
+
+  wake(name: string): Promise<void> {
+    this.fleet.process(name);
+    return this.#autoscalers.wake(name);
+  }
+
+  decisions(): AutoscaleDecision[] {
+    return this.#autoscalers.decisions();
+  }
+
+  metricsText(): Promise<string> {
+    return (this.options.metrics ?? defaultMetrics).metrics();
+  }
+
+  fetch(request: Request): Promise<Response> {
+    return this.#api.fetch(request, undefined);
+  }
+
+  async whenReady(name: string | undefined, timeoutMs: number): Promise<void> {
+    const names = name === undefined ? [...this.fleet.processes.keys()] : [name];
+    const timeout = AbortSignal.timeout(timeoutMs);
+    const isReady = (): boolean =>
+      names.every((one) => {
+        const { active, desired } = this.fleet.process(one);
+        return active.filter(({ state }) => state === "ready").length >= desired;
+      });
+    while (!isReady()) {
+      const changed = new Promise<void>((resolve) => {
+        this.#waiters.add(resolve);
+      });
+      await abortable(changed, timeout).catch(() => {
+        throw new MillraceError<SupervisorErrorCode>(
+          "SUPERVISOR_READY_TIMED_OUT",
+          `${names.join(", ")} did not become ready within ${timeoutMs} ms: ${this.#unready(names)}`,
+        );
+      });
+    }
+  }
+
+  #unready(names: readonly string[]): string {
+    return names
+      .flatMap((name) => this.fleet.process(name).active)
+      .filter(({ state }) => state !== "ready")
+      .map(({ id, state, reason }) => `${id} is ${state} (${reason})`)
+      .join("; ");
+  }
+
+  async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
+    this.#metrics.open();
+    closers.push(() => this.#metrics.close());
+    this.#guardian.start();
+    closers.push(() => this.#guardian.close());
+    if (this.#state !== undefined) {
+      this.#state.open();
+      closers.push(() => this.#state?.close());
+    }
+    warnAboutReusePort(this.fleet, this.logger);
+    await this.#contexts.openListeners(this.fleet.processes.values());
+    closers.push(() => this.#contexts.close());
+    if (this.options.api !== undefined) {
+      const server = await this.#api.listen();
+      this.apiUrl = server.url;
+      closers.push(() => server.close());
+    }
+    // When the start fails half-way, what was started must not stay.
+    closers.push(() => this.#stopEverything(AbortSignal.abort()));
+    this.#state?.adopt(this.fleet, (process, instance, pid) =>
+      this.#emit("instance:adopted", { process, instance, pid }),
+    );
+    await launchAll(this.fleet, {
+      scaleOf: (process, configured) => this.#state?.desired(process.name, configured),
+      env: this.env,
+      capacity: this.capacity,
+      dependencyTimeoutMs: this.options.dependencyTimeoutMs,
+      signal,
+    });
+    this.#startSchedules(closers);
+    const timer = setInterval(() => this.#memory.sample(), this.options.sampleIntervalMs);
+    timer.unref();
+    closers.push(() => clearInterval(timer));
+    this.#autoscalers.start();
+    closers.push(() => this.#autoscalers.close());
+  }
+
+  #startSchedules(closers: CloserStack): void {
+    for (const process of this.fleet.processes.values()) {
+      if (process.spec.options.schedule === undefined) continue;
+      const scheduled = new ScheduledProcess(process, this.logger, (run) =>
+        this.#emit("schedule:ran", run),
+      );
+      this.schedules.set(process.name, scheduled);
+      scheduled.start();
+      closers.push(() => scheduled.stop());
+    }
+  }
+
+  async #drain(signal: AbortSignal): Promise<void> {
+    for (const scheduled of this.schedules.values()) scheduled.stop();
+    await this.#autoscalers.close();
+    await this.#stopEverything(signal);
+  }
+
+  async #stopEverything(force: AbortSignal): Promise<void> {
+    await stopAll(this.fleet, force);
+  }
+
+  #services(spec: ProcessSpec): InstanceServices {
+    const { restarts, windowMs } = spec.options.restartBudget;
+    return {
+      plan: (current, number) => planLaunch(current, number, this.#contexts.of(current)),
+      variables: (current, number) =>
+        instanceVariables(current, number, this.#contexts.of(current)),
+      budget: new RestartBudget(restarts, windowMs),
+      turns: this.#turns,
+      logger: this.logger,
+      reports: {
+        onChange: (change) => this.#onInstanceChange(change),
+        onExit: (exit) => {
+          if (exit.pid !== undefined) this.#guardian.remove(exit.pid);
+          this.#emit("instance:exited", exit);
+        },
+        onLine: (entry) => this.events.emit("line:written", entry),
+        onStopped: (process, instance, durationMs, killed) => {
+          this.#metrics.observeStop(process, durationMs / 1_000);
+          this.#emit("instance:stopped", { process, instance, durationMs, killed });
+        },
+        onStackCaptured: (instance, frames) => {
+          this.logger.warn(
+            { instance, frames },
+            "an instance stopped answering, this is its stack",
+          );
+          this.#emit("stack:captured", { instance, frames });
+        },
+      },
+    };
+  }
+
+  #onInstanceChange(change: InstanceChange): void {
+    if (change.to === "starting" && change.pid !== undefined) this.#guardian.add(change.pid);
+    if (change.from === "starting" && change.to === "ready") {
+      const instance = this.fleet
+        .process(change.process)
+        .all.find(
+          ({ number, spec }) => number === change.number && spec.generation === change.generation,
+        );
+      if (instance?.startupMs !== undefined) this.#startups.add(change.process, instance.startupMs);
+    }
+    const level = change.to === "failed" || change.to === "crashloop" ? "warn" : "debug";
+    this.logger[level](change, `${change.instance} is ${change.to}`);
+    this.#emit("instance:changed", change);
+    this.#state?.save();
+    for (const wake of this.#waiters) wake();
+    this.#waiters.clear();
+    this.#checkEnd(change);
+  }
+
+  #checkEnd(change: InstanceChange): void {
+    if (this.lifecycle.state !== "running") return;
+    const { essential } = this.fleet.process(change.process).spec.options;
+    if (essential && change.to === "failed") {
+      const error = new MillraceError<SupervisorErrorCode>(
+        "SUPERVISOR_ESSENTIAL_FAILED",
+        `${change.instance} is essential and has failed: ${change.reason}`,
+        { details: { process: change.process, instance: change.instance } },
+      );
+      void this.#endWith(error);
+    } else if (
+      this.options.exitWhenAllStopped &&
+      (change.to === "stopped" || change.to === "failed")
+    ) {
+      const processes = [...this.fleet.processes.values()];
+      if (processes.every(({ active, retiring }) => active.length === 0 && retiring.size === 0)) {
+        void this.lifecycle.close();
+      }
+    }
+  }
+
+  async #endWith(error: Error): Promise<void> {
+    await this.#drain(AbortSignal.timeout(10_000));
+    await this.lifecycle.fail(error);
+  }
+
+  #onOperation(status: OperationStatus): void {
+    this.#emit("operation:changed", status);
+    this.#state?.save();
+  }
+
+  #onDesired(name: string, from: number, to: number, reason: string): void {
+    this.logger.info({ process: name, from, to, reason }, `${name} scales from ${from} to ${to}`);
+    this.#metrics.countScale(name, to > from ? "up" : "down", reason);
+    this.#emit("process:scaled", { process: name, from, to, reason });
+  }
+
+  #timed(name: string, operation: Operation): Operation {
+    const startedAt = performance.now();
+    void operation.done.then(({ state }) =>
+      this.#metrics.observeRollout(name, state, (performance.now() - startedAt) / 1_000),
+    );
+    return operation;
+  }
+
+  #emit<Name extends keyof SupervisorEvents>(event: Name, payload: SupervisorEvents[Name]): void {
+    this.journal.append(event, payload);
+    this.events.emit(event, payload);
+  }
+}

@@ -1,0 +1,134 @@
+import {
+  type CloseOptions,
+  type Component,
+  type Health,
+  type Listener,
+  MillraceError,
+  type StartOptions,
+} from "@millrace/core";
+import type { AutoscaleDecision } from "./autoscale/decision.ts";
+import type { SupervisorErrorCode } from "./errors.ts";
+import type { ScaleTarget } from "./fleet.ts";
+import type { LogEntry } from "./logs/log-ring.ts";
+import type { ProcessPatch } from "./options/merge-process-options.ts";
+import type { SupervisorOptions } from "./options/supervisor-options.ts";
+import type { CanaryOptions } from "./scaling/canary.ts";
+import type { ScaleSteps } from "./scaling/managed-process.ts";
+import type { Operation } from "./scaling/operation.ts";
+import { SupervisorCore } from "./supervisor-core.ts";
+import type { SupervisorEvents } from "./supervisor-events.ts";
+import type { ProcessStatus } from "./supervisor-status.ts";
+
+/** What a supervisor does right now. */
+export interface SupervisorStatus {
+  processes: ProcessStatus[];
+  /** Instances that run or wait to run again. */
+  instances: number;
+  /** Address of the management API, where it is served. */
+  apiUrl: string | undefined;
+}
+
+/** Runs, scales, rolls and drains N copies of each of its processes. */
+export interface Supervisor extends Component {
+  status(): SupervisorStatus;
+  /** @throws `SUPERVISOR_PROCESS_UNKNOWN` */
+  process(name: string): ProcessStatus;
+  /**
+   * Changes the number of instances; a newer call supersedes an older one. Those that stay keep
+   * running.
+   *
+   * @throws `SUPERVISOR_PROCESS_UNKNOWN`, `SUPERVISOR_SCALE_OUT_OF_RANGE`, `SUPERVISOR_NOT_RUNNING`.
+   */
+  scale(process: string, target: ScaleTarget, steps?: ScaleSteps): Operation;
+  /** Starts a process, or one instance as `queue-5`. */
+  startProcess(name: string): Operation;
+  /** Stops a process, or one instance, which then stays down. */
+  stopProcess(name: string): Operation;
+  /** Replaces the instances of a process one after the other, or restarts one instance. */
+  restart(name: string): Operation;
+  /** Rolls out a new generation with other options; rolls back by itself when it doesn't get ready. */
+  rollout(process: string, patch?: ProcessPatch): Operation;
+  /** Rolls out the generation before. */
+  rollback(process: string): Operation;
+  /** Tries a variant beside the stable one, then promotes or aborts it. */
+  canary(process: string, options: CanaryOptions): Operation;
+  /** @throws `SUPERVISOR_OPERATION_UNKNOWN` */
+  operation(id: string): Operation;
+  /** Newest lines of a process or an instance, oldest first. @default limit 100 */
+  logs(name: string, limit?: number): LogEntry[];
+  /** Makes the autoscaler of a process decide now: work has come. */
+  wake(process: string): Promise<void>;
+  /** Newest decisions of all autoscalers. */
+  decisions(): AutoscaleDecision[];
+  /** Waits until every instance of a process, or of all, is ready. @default timeoutMs 30_000 */
+  whenReady(process?: string, options?: { timeoutMs?: number | undefined }): Promise<void>;
+  /** The management API as a fetch handler, for a server of your own; by the same tokens and limits. */
+  fetch(request: Request): Promise<Response>;
+  on<Name extends keyof SupervisorEvents>(
+    event: Name,
+    listener: Listener<SupervisorEvents[Name]>,
+  ): () => void;
+}
+
+/**
+ * Creates a supervisor; nothing runs before `start`.
+ *
+ * @throws `CONFIG_INVALID`, naming everything that is wrong at once. `start` throws
+ * `SUPERVISOR_LISTEN_FAILED`, `SUPERVISOR_API_LISTEN_FAILED`, `SUPERVISOR_DEPENDENCY_UNMET` or
+ * `SUPERVISOR_STATE_LOCKED`.
+ * @example
+ * ```ts
+ * import { createSupervisor } from "@millrace/supervisor";
+ *
+ * const supervisor = createSupervisor({
+ *   processes: { worker: { command: ["node", "worker.js", "--id=${INSTANCE_NUMBER}"], scale: 3 } },
+ * });
+ * await supervisor.start();
+ * await supervisor.scale("worker", 10).done;
+ * await supervisor.close();
+ * ```
+ */
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const core = new SupervisorCore(options);
+  const running = (): SupervisorCore => {
+    if (core.lifecycle.state === "running" || core.lifecycle.state === "starting") return core;
+    throw new MillraceError<SupervisorErrorCode>(
+      "SUPERVISOR_NOT_RUNNING",
+      `the supervisor is ${core.lifecycle.state}: call start first, and nothing after close`,
+    );
+  };
+  return {
+    name: "supervisor",
+    get state() {
+      return core.lifecycle.state;
+    },
+    start: (startOptions?: StartOptions) => core.lifecycle.start(startOptions),
+    close: (closeOptions?: CloseOptions) => core.lifecycle.close(closeOptions),
+    closed: core.lifecycle.closed,
+    health: (): Health => core.health(),
+    [Symbol.asyncDispose]: () => core.lifecycle.close(),
+    status: () => {
+      const processes = core.statuses();
+      return {
+        processes,
+        instances: processes.reduce((sum, { scale }) => sum + scale, 0),
+        apiUrl: core.apiUrl,
+      };
+    },
+    process: (name) => core.statusOf(name),
+    scale: (name, target, steps) => running().fleet.scale(name, target, steps),
+    startProcess: (name) => running().fleet.start(name),
+    stopProcess: (name) => running().fleet.stop(name),
+    restart: (name) => running().fleet.restart(name),
+    rollout: (name, patch) => running().rollout(name, patch),
+    rollback: (name) => running().rollback(name),
+    canary: (name, canaryOptions) => running().canary(name, canaryOptions),
+    operation: (id) => core.fleet.operation(id),
+    logs: (name, limit) => core.logs(name, limit),
+    wake: (name) => running().wake(name),
+    decisions: () => core.decisions(),
+    whenReady: (name, { timeoutMs = 30_000 } = {}) => running().whenReady(name, timeoutMs),
+    fetch: (request) => core.fetch(request),
+    on: (event, listener) => core.events.on(event, listener),
+  };
+}

@@ -1,0 +1,122 @@
+import { createServer } from "node:net";
+import { waitFor } from "@millrace/core/testing";
+import { describe, expect, test } from "vitest";
+import { execArgv, fixture, nodeCommand } from "../fixtures/fixture.ts";
+import { pidsOf, startSupervisor } from "../fixtures/start-supervisor.ts";
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => {
+    server.once("listening", resolve);
+  });
+  const address = server.address();
+  server.close();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+describe("health", () => {
+  test("only the one sick instance of three is restarted, by its own port", async () => {
+    const base = (await freePort()) - 1;
+    const supervisor = await startSupervisor({
+      processes: {
+        web: {
+          command: nodeCommand("naive-http-server.ts", "${PORT}"),
+          ports: { base },
+          scale: 3,
+          backoff: { minUptimeMs: 0 },
+          stop: { timeoutMs: 500 },
+          health: {
+            readiness: { type: "tcp", port: "${PORT}" },
+            liveness: {
+              type: "http",
+              path: "/",
+              intervalMs: 50,
+              failureThreshold: 2,
+              initialDelayMs: 1_000,
+            },
+          },
+        },
+      },
+    });
+    await supervisor.whenReady();
+    const before = pidsOf(supervisor, "web");
+    await fetch(`http://127.0.0.1:${base + 2}/sick`);
+    await waitFor(() => {
+      const { instances } = supervisor.process("web");
+      return instances[1]?.state === "ready" && instances[1].pid !== before["web-2"];
+    });
+    const after = pidsOf(supervisor, "web");
+    expect(after["web-1"]).toBe(before["web-1"]);
+    expect(after["web-3"]).toBe(before["web-3"]);
+  });
+
+  test("a failed readiness probe makes unhealthy and ready again, and restarts nothing", async () => {
+    const mark = `/tmp/millrace-readiness-${process.pid}`;
+    const { writeFileSync, rmSync } = await import("node:fs");
+    writeFileSync(mark, "");
+    const supervisor = await startSupervisor({
+      processes: {
+        worker: {
+          command: ["sleep", "1000"],
+          health: {
+            readiness: {
+              type: "exec",
+              command: ["test", "-e", mark],
+              intervalMs: 20,
+              failureThreshold: 1,
+            },
+          },
+        },
+      },
+    });
+    await supervisor.whenReady();
+    const before = pidsOf(supervisor, "worker");
+    rmSync(mark);
+    await waitFor(() => supervisor.process("worker").counts.unhealthy === 1);
+    writeFileSync(mark, "");
+    await waitFor(() => supervisor.process("worker").counts.ready === 1);
+    rmSync(mark);
+    expect(pidsOf(supervisor, "worker")).toEqual(before);
+  });
+
+  test("a child in a busy loop is found by its missing heartbeat, and its stack is kept", async () => {
+    const supervisor = await startSupervisor({
+      processes: {
+        worker: {
+          module: fixture("busy-loop.ts"),
+          execArgv,
+          health: {
+            readiness: { type: "ipc" },
+            liveness: { type: "ipc", timeoutMs: 1_000, intervalMs: 100 },
+          },
+        },
+      },
+    });
+    let frames: readonly string[] = [];
+    supervisor.on("stack:captured", (captured) => {
+      frames = captured.frames;
+    });
+    await waitFor(() => supervisor.process("worker").instances[0]?.restarts === 1);
+    expect(frames.join("\n")).toContain("spinsForever");
+  });
+
+  test("an instance over its soft memory limit is replaced, over the hard one killed", async () => {
+    const supervisor = await startSupervisor({
+      processes: {
+        soft: { command: nodeCommand("leaks-memory.ts", "240"), memoryLimit: "180MB" },
+        hard: {
+          command: nodeCommand("leaks-memory.ts", "240"),
+          memoryLimit: { hard: "180MB" },
+          backoff: { baseMs: 60_000, capMs: 60_000 },
+        },
+      },
+      sampleIntervalMs: 50,
+    });
+    const limits = new Set<string>();
+    supervisor.on("memory:exceeded", ({ process, limit }) => limits.add(`${process} ${limit}`));
+    await waitFor(() => limits.size === 2);
+    await waitFor(() => (supervisor.process("hard").instances[0]?.restarts ?? 0) > 0);
+    await waitFor(() => (supervisor.process("soft").instances[0]?.restarts ?? 0) > 0);
+    expect([...limits].toSorted()).toEqual(["hard hard", "soft soft"]);
+  });
+});

@@ -1,0 +1,70 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { LogFile } from "../../src/logs/log-file.ts";
+import { startSupervisor } from "../fixtures/start-supervisor.ts";
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), "millrace-logs-"));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+test("files together never take more than their limit", async () => {
+  const path = folder();
+  const file = new LogFile(join(path, "app.log"), {
+    maxBytes: 1_000,
+    maxFiles: 3,
+    maxQueuedBytes: 1e6,
+  });
+  for (let index = 0; index < 1_000; index++) file.write(`line ${index}`);
+  await file.close();
+  const names = readdirSync(path).toSorted();
+  expect(names).toEqual(["app.log", "app.log.1", "app.log.2"]);
+  for (const name of names) expect(statSync(join(path, name)).size).toBeLessThanOrEqual(1_000);
+  expect(readFileSync(join(path, "app.log"), "utf8")).toContain("line 999\n");
+});
+
+test("what a disk cannot take in time is dropped and counted, not kept in memory", async () => {
+  const file = new LogFile(join(folder(), "app.log"), {
+    maxBytes: 1e9,
+    maxFiles: 1,
+    maxQueuedBytes: 100,
+  });
+  for (let index = 0; index < 100; index++) file.write("x".repeat(49));
+  expect(file.droppedLines).toBe(98);
+  await file.close();
+});
+
+test("a folder that cannot be written costs lines, nothing else", async () => {
+  const file = new LogFile("/etc/hostname/nowhere/app.log", {
+    maxBytes: 1e9,
+    maxFiles: 1,
+    maxQueuedBytes: 1e6,
+  });
+  file.write("lost");
+  await file.close();
+  expect(file.droppedLines).toBe(1);
+});
+
+test("each instance writes its own file, secrets redacted, also what it says last", async () => {
+  const path = folder();
+  const supervisor = await startSupervisor({
+    processes: {
+      worker: {
+        command: [
+          "sh",
+          "-c",
+          "echo password=hunter2; trap 'printf bye; exit 0' TERM; while :; do sleep 0.02; done",
+        ],
+        scale: 2,
+        logs: { file: join(path, "${INSTANCE_ID}.log"), redact: [/password=\S+/g] },
+      },
+    },
+  });
+  await expect.poll(() => supervisor.logs("worker").length).toBe(2);
+  await supervisor.close();
+  expect(readdirSync(path).toSorted()).toEqual(["worker-1.log", "worker-2.log"]);
+  expect(readFileSync(join(path, "worker-1.log"), "utf8")).toMatch(/^\[redacted\]\n[^]*bye\n$/);
+});

@@ -1,0 +1,35 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { API_ROUTES } from "../src/api/api-routes.ts";
+
+const page = readFileSync(
+  new URL("../../../docs/reference/supervisor.md", import.meta.url),
+  "utf8",
+);
+
+function source(name: string): string {
+  return readFileSync(new URL(`../src/${name}`, import.meta.url), "utf8");
+}
+
+function names(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map(([match]) => match))].toSorted();
+}
+
+test("the reference lists exactly the routes that there are, with their scopes", () => {
+  const listed = [...page.matchAll(/^\| `(GET|POST) (\S+)` +\| (\w+)/gm)].map(
+    ([, method, path, scope]) => `${method} ${path} ${scope}`,
+  );
+  const routes = API_ROUTES.map(
+    ({ method, path, scope }) => `${method.toUpperCase()} ${path} ${scope ?? "none"}`,
+  );
+  expect(listed.toSorted()).toEqual(routes.toSorted());
+});
+
+test("the reference lists exactly the error codes, events and metrics that there are", () => {
+  const codes = /SUPERVISOR_[A-Z_]+/g;
+  expect(names(page, codes)).toEqual(names(source("errors.ts"), codes));
+  const metrics = /millrace_[a-z_]+/g;
+  expect(names(page, metrics)).toEqual(names(source("supervisor-metrics.ts"), metrics));
+  const events = /(?<=["`])[a-z]+:[a-z]+(?=["`])/g;
+  expect(names(page, events)).toEqual(names(source("supervisor-events.ts"), events));
+});

@@ -1,0 +1,105 @@
+import { waitFor } from "@millrace/core/testing";
+import { describe, expect, test } from "vitest";
+import { execArgv, fixture } from "./fixtures/fixture.ts";
+import { isRunning, pidsOf, startSupervisor } from "./fixtures/start-supervisor.ts";
+
+describe("stopping", () => {
+  test("ten stubborn children are stopped side by side at their deadline", async () => {
+    const supervisor = await startSupervisor({
+      processes: {
+        stubborn: { command: [fixture("ignores-term.sh")], scale: 10, stop: { timeoutMs: 400 } },
+      },
+    });
+    await waitFor(() => supervisor.logs("stubborn").length === 10);
+    const pids = Object.values(pidsOf(supervisor, "stubborn")).map(Number);
+    const kills: boolean[] = [];
+    supervisor.on("instance:stopped", ({ killed }) => kills.push(killed));
+    const startedAt = performance.now();
+    await supervisor.scale("stubborn", 0).done;
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    expect(kills).toEqual(Array.from({ length: 10 }, () => true));
+    expect(pids.filter(isRunning)).toEqual([]);
+  });
+
+  test("every member of the group is gone when a stop is over", async () => {
+    const supervisor = await startSupervisor({
+      processes: { tree: { command: [fixture("forks-grandchildren.sh")], scale: 2 } },
+    });
+    await supervisor.whenReady();
+    const { sampleTree } = await import("../src/process/resource-sampler.ts");
+    const { groupIsAlive } = await import("../src/process/process-group.ts");
+    const pids = Object.values(pidsOf(supervisor, "tree")).map(Number);
+    expect(pids.every((pid) => sampleTree(pid) !== undefined)).toBe(true);
+    await supervisor.stopProcess("tree").done;
+    expect(pids.some(groupIsAlive)).toBe(false);
+  });
+
+  test("on the way down the idle go first, and jobs in hand are finished over IPC", async () => {
+    const supervisor = await startSupervisor({
+      processes: {
+        worker: {
+          module: fixture("slow-drain.ts"),
+          execArgv,
+          args: ["1500"],
+          scale: 4,
+          health: { readiness: { type: "ipc" } },
+        },
+      },
+    });
+    const lines: string[] = [];
+    const stopped: string[] = [];
+    supervisor.on("line:written", ({ message }) => lines.push(message));
+    supervisor.on("instance:stopped", ({ instance }) => stopped.push(instance));
+    await supervisor.whenReady();
+    await waitFor(() => {
+      const { instances } = supervisor.process("worker");
+      return instances.filter(({ busy }) => busy === 1).length === 2;
+    });
+    await supervisor.scale("worker", 2).done;
+    expect(stopped.toSorted()).toEqual(["worker-2", "worker-4"]);
+    expect(lines).toEqual([]);
+    await supervisor.scale("worker", 0).done;
+    expect(lines.toSorted()).toEqual(["job of worker-1 done", "job of worker-3 done"]);
+  });
+
+  test("an instance that is being recycled when it is stopped doesn't come back", async () => {
+    const supervisor = await startSupervisor({
+      processes: {
+        worker: {
+          command: [fixture("ignores-term.sh")],
+          scale: 2,
+          readyTimeoutMs: 300,
+          stop: { timeoutMs: 800 },
+          health: { readiness: { type: "exec", command: ["false"] } },
+          backoff: { baseMs: 0, capMs: 0 },
+        },
+      },
+    });
+    await waitFor(() => supervisor.process("worker").counts.stopping === 2);
+    const started: string[] = [];
+    supervisor.on("instance:changed", ({ to, instance }) => {
+      if (to === "starting") started.push(instance);
+    });
+    await supervisor.scale("worker", 0).done;
+    expect(supervisor.process("worker").instances).toEqual([]);
+    await supervisor.close();
+    expect(started).toEqual([]);
+  });
+
+  test("preStop runs before the signal, with the instance's environment", async () => {
+    const mark = `/tmp/millrace-pre-stop-${process.pid}`;
+    const supervisor = await startSupervisor({
+      processes: {
+        worker: {
+          command: ["sleep", "1000"],
+          stop: { preStop: { command: ["sh", "-c", 'echo "$MILLRACE_INSTANCE_ID" > "$0"', mark] } },
+        },
+      },
+    });
+    await supervisor.whenReady();
+    await supervisor.stopProcess("worker").done;
+    const { readFileSync, rmSync } = await import("node:fs");
+    expect(readFileSync(mark, "utf8")).toBe("worker-1\n");
+    rmSync(mark);
+  });
+});

@@ -1,9 +1,10 @@
 import { randomInt } from "node:crypto";
-import { closeSync, openSync, readSync, statSync, truncateSync, writeSync } from "node:fs";
+import { statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { type Damage, damageAt } from "./fixtures/damage.ts";
 import { memoryFolder } from "./fixtures/memory-folder.ts";
 import {
   type BufferImage,
@@ -16,7 +17,7 @@ import {
 const PAGE_BYTES = 16_384;
 const FRAME_BYTES = 24 + PAGE_BYTES;
 const SEED = Number(process.env["MILLRACE_TEST_SEED"] ?? randomInt(2 ** 31));
-const RANDOM_PAGES = 40;
+const RANDOM_CASES = 25;
 
 interface Page {
   number: number;
@@ -52,8 +53,6 @@ function listPages(path: string): Page[] {
   }
 }
 
-type Damage = (page: Buffer, random: number) => void;
-
 const DAMAGES: ReadonlyArray<[name: string, damage: Damage]> = [
   [
     "flipped bit",
@@ -78,21 +77,6 @@ const DAMAGES: ReadonlyArray<[name: string, damage: Damage]> = [
     (page, random) => void page.fill(0, (random % 4) * 4096, ((random % 4) + 1) * 4096),
   ],
 ];
-
-function damageAt(
-  path: string,
-  offset: number,
-  bytes: number,
-  damage: Damage,
-  random: number,
-): void {
-  const file = openSync(path, "r+");
-  const part = Buffer.alloc(bytes);
-  readSync(file, part, 0, bytes, offset);
-  damage(part, random);
-  writeSync(file, part, 0, bytes, offset);
-  closeSync(file);
-}
 
 /** Nothing doubled, nothing made up, at most `mayLose` payloads gone, and those counted. */
 function judge(image: BufferImage, drained: Drained, mayLose: number): void {
@@ -144,9 +128,10 @@ test("whatever page is damaged, at most the payloads on it are lost, and they ar
   // Every kind of page with every kind of damage, and some more at random.
   const oneOfEach = [...kinds].flatMap((kind) => {
     const page = pages.find((candidate) => candidate.kind === kind);
-    return page === undefined
-      ? []
-      : DAMAGES.map((_, damage) => ({ page: page.number, damage, random: SEED }));
+    if (page === undefined) return [];
+    const damages = DAMAGES.map((_, damage) => ({ page: page.number, damage, random: SEED }));
+    const isMain = kind.startsWith("payloads") || kind.startsWith("sqlite");
+    return isMain ? damages : damages.slice(SEED % 4, (SEED % 4) + 2);
   });
   const random = fc.sample(
     fc.record({
@@ -154,7 +139,7 @@ test("whatever page is damaged, at most the payloads on it are lost, and they ar
       damage: fc.nat({ max: DAMAGES.length - 1 }),
       random: fc.nat({ max: 2 ** 31 }),
     }),
-    { seed: SEED, numRuns: RANDOM_PAGES },
+    { seed: SEED, numRuns: RANDOM_CASES },
   );
   for (const [index, { page: number, damage: which, random: value }] of [
     ...oneOfEach,
@@ -186,7 +171,7 @@ test("whatever frame of the WAL is damaged, at most the payloads on it are lost"
       damage: fc.nat({ max: DAMAGES.length - 1 }),
       random: fc.nat({ max: 2 ** 31 }),
     }),
-    { seed: SEED, numRuns: RANDOM_PAGES },
+    { seed: SEED, numRuns: RANDOM_CASES },
   );
   for (const [index, { frame, damage: which, random }] of [
     { frame: -1, damage: 2, random: 0 },

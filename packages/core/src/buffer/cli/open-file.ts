@@ -1,7 +1,6 @@
 import Sqlite, { type Database } from "better-sqlite3";
 import { existsSync } from "node:fs";
 import { assertNodeVersion } from "../../node-version.ts";
-import { MillraceError } from "../../errors.ts";
 import { assertBufferFile } from "../schema.ts";
 
 /** Opens a buffer file without changing anything in it, also while a process uses it. */
@@ -20,5 +19,5 @@ export function openReadOnly(path: string): Database {
 
 export function assertExists(path: string): void {
   if (existsSync(path)) return;
-  throw new MillraceError("BUFFER_NOT_WRITABLE", `there is no file ${path}`, { details: { path } });
+  throw new Error(`there is no file ${path}`);
 }

@@ -64,8 +64,8 @@ const PROGRESS_KEYS = [
 /** Reads the tables and their spare copies; page 1, which says where they are, is not needed. */
 export function readSmallTables(find: FindPage): SmallTables {
   const roots = findRoots();
-  const records = (name: string) =>
-    [name, `${name}_spare`].flatMap((table) => [...readTable(roots.get(table) ?? 0, find)]);
+  const read = (table: string) => [...readTable(roots.get(table) ?? 0, find)];
+  const records = (table: string) => read(table).concat(read(`${table}_spare`));
   const meta = records("meta").find(({ values }) => values[0] === "buffer_id" && isUuid(values[1]));
   const tokens = new Map<number, string>();
   for (const { rowId, values } of records("tokens").toReversed()) {

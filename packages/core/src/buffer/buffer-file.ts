@@ -6,7 +6,7 @@ import { clearDamageMark, isDamage, readDamageMark } from "./salvage/damage-mark
 import { salvage, type SalvageReport } from "./salvage/salvage.ts";
 import { finishSwitch } from "./salvage/switch-files.ts";
 import { ensureSchema } from "./schema.ts";
-import { findDamage, findWalDamage } from "./soundness.ts";
+import { findDamage, findHeaderDamage, findWalDamage } from "./soundness.ts";
 
 /** A buffer file that is open and sound as far as could be told. */
 export interface OpenedBufferFile {
@@ -25,7 +25,7 @@ export function openBufferFile(
   options: Pick<OpenOptions, "durability">,
 ): OpenedBufferFile {
   finishSwitch(path);
-  const marked = readDamageMark(path)?.reason ?? findWalDamageOf(path);
+  const marked = readDamageMark(path)?.reason ?? findDamageBeforeOpening(path);
   if (marked !== undefined && exists(path)) return openSalvaged(path, marked, options);
   clearDamageMark(path);
   try {
@@ -60,8 +60,8 @@ function openChecked(path: string, options: Pick<OpenOptions, "durability">) {
   }
 }
 
-function findWalDamageOf(path: string): string | undefined {
-  return exists(path) ? findWalDamage(path) : undefined;
+function findDamageBeforeOpening(path: string): string | undefined {
+  return exists(path) ? (findHeaderDamage(path) ?? findWalDamage(path)) : undefined;
 }
 
 function exists(path: string): boolean {

@@ -89,6 +89,7 @@ class SqliteBuffer implements DurableBuffer {
   #parts: OpenParts | undefined;
   #bufferId = "";
   #fileStatus = NO_FILE_STATUS;
+  #reportedLostRows = 0;
 
   constructor(options: ResolvedBufferOptions) {
     this.options = options;
@@ -242,6 +243,7 @@ class SqliteBuffer implements DurableBuffer {
     closers.push(() => room.close(notRunning(this.state)));
     this.#parts = { database, group, room, owners };
     this.#fileStatus = readFileStatus(database);
+    this.#reportedLostRows = this.#fileStatus.lostRows;
     const onDamage = (reason: string) => this.#fail(new Error(reason));
     closers.push(await startMaintenance(this.options, this.#logger, onDamage));
     await this.#disk.check();
@@ -257,9 +259,10 @@ class SqliteBuffer implements DurableBuffer {
     await this.#disk.check();
     if (this.#disk.trouble !== troubleBefore) this.#reportTrouble();
     if (this.state !== "running") return;
-    const lostBefore = this.#fileStatus.lostRows;
-    const lost = this.#readFileStatus().lostRows - lostBefore;
+    const { lostRows } = this.#readFileStatus();
+    const lost = lostRows - this.#reportedLostRows;
     if (lost > 0) {
+      this.#reportedLostRows = lostRows;
       this.#logger.error({ rows: lost }, "payloads were found changed on disk: they are lost");
       this.#emitter.emit("payloads:lost", { rows: lost });
     }

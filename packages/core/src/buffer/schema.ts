@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { Database } from "better-sqlite3";
+import Sqlite, { type Database } from "better-sqlite3";
 import { MillraceError } from "../errors.ts";
 
 /** Marks a file as ours ("MILR"); `file` and `PRAGMA application_id` show it. */
-const APPLICATION_ID = 0x4d494c52;
+export const APPLICATION_ID = 0x4d494c52;
 const SCHEMA_VERSION = 1;
 
 const CLAIM_COLUMNS = `
@@ -132,6 +132,10 @@ export function assertBufferFile(database: Database): void {
   const version = Number(database.pragma("user_version", { simple: true }));
   const applicationId = Number(database.pragma("application_id", { simple: true }));
   if (applicationId === APPLICATION_ID && version === SCHEMA_VERSION) return;
+  // Both stand in one page with much else. The file may be ours, and its first page damaged.
+  if (readMeta(database, "schema_version") === String(SCHEMA_VERSION)) {
+    throw new Sqlite.SqliteError("its header is not what it was", "SQLITE_CORRUPT");
+  }
   throw new MillraceError(
     "BUFFER_SCHEMA_UNKNOWN",
     applicationId === APPLICATION_ID
@@ -139,6 +143,25 @@ export function assertBufferFile(database: Database): void {
       : `${database.name} is a SQLite database but not a Millrace buffer: use another path`,
     { details: { path: database.name, version } },
   );
+}
+
+function readMeta(database: Database, key: string): string | undefined {
+  try {
+    const value = database.prepare("SELECT value FROM meta WHERE key = ?").pluck().get(key);
+    return typeof value === "string" ? value : undefined;
+  } catch {
+    // Another program's file has no such table.
+    return undefined;
+  }
+}
+
+/** What the tables of a file look like and where they are; the same in every sound file. */
+export function describeSchema(database: Database): string {
+  const objects = database
+    .prepare("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_master ORDER BY name")
+    .raw()
+    .all();
+  return JSON.stringify(objects);
 }
 
 /**
@@ -150,7 +173,9 @@ export function ensureSchema(database: Database, bufferId: string = randomUUID()
   const create = database.transaction(() => {
     if (countObjects(database) === 0) {
       database.exec(SCHEMA);
-      database.prepare("INSERT INTO meta VALUES ('buffer_id', ?)").run(bufferId);
+      const setMeta = database.prepare("INSERT INTO meta VALUES (?, ?)");
+      setMeta.run("buffer_id", bufferId);
+      setMeta.run("schema_version", String(SCHEMA_VERSION));
       database.pragma(`application_id = ${APPLICATION_ID}`);
       database.pragma(`user_version = ${SCHEMA_VERSION}`);
     }

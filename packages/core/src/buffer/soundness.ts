@@ -1,5 +1,8 @@
-import { closeSync, openSync, statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
+import { PAGE_BYTES } from "./database.ts";
+import { APPLICATION_ID, describeSchema } from "./schema.ts";
+import { readTemplate } from "./template.ts";
 import { walFileBytes } from "./wal-size.ts";
 import { hasCommitsBehindDamage, readWal } from "./salvage/wal-frames.ts";
 
@@ -30,6 +33,38 @@ export function findWalDamage(
   }
 }
 
+/** Header fields that are the same in every file, and what SQLite makes of another value. */
+const FIXED_HEADER: ReadonlyArray<[offset: number, values: readonly number[], meaning: string]> = [
+  [16, [PAGE_BYTES >> 8], "page size"],
+  [17, [PAGE_BYTES & 0xff], "page size"],
+  [18, [1, 2], "write version"],
+  [19, [1, 2], "read version"],
+  [20, [0], "reserved bytes"],
+  [21, [64], "payload fraction"],
+  [22, [32], "payload fraction"],
+  [23, [32], "payload fraction"],
+];
+
+/**
+ * Looks for damage in a header that SQLite would act upon, for one by taking the file for read-only.
+ * To be called before SQLite opens the file.
+ *
+ * @returns what is wrong with it.
+ */
+export function findHeaderDamage(path: string): string | undefined {
+  const header = Buffer.alloc(100);
+  const file = openSync(path, "r");
+  try {
+    readSync(file, header, 0, header.length, 0);
+  } finally {
+    closeSync(file);
+  }
+  // Another program's file is none of our business.
+  if (header.readUInt32BE(68) !== APPLICATION_ID) return undefined;
+  const wrong = FIXED_HEADER.find(([at, values]) => !values.includes(header.readUInt8(at)));
+  return wrong && `its header is wrong: ${wrong[2]}`;
+}
+
 /**
  * Looks for damage as far as there is time for at start: whatever it misses shows when it is read.
  *
@@ -40,8 +75,16 @@ export function findDamage(
   limitBytes: number = FULL_CHECK_BYTES,
 ): string | undefined {
   return (
-    findTruncation(database) ?? findContradiction(database) ?? findBrokenPage(database, limitBytes)
+    findOtherSchema(database) ??
+    findTruncation(database) ??
+    findContradiction(database) ??
+    findBrokenPage(database, limitBytes)
   );
+}
+
+function findOtherSchema(database: Database): string | undefined {
+  const isOurs = describeSchema(database) === readTemplate(describeSchema);
+  return isOurs ? undefined : "its tables are not as they were made";
 }
 
 function findTruncation(database: Database): string | undefined {

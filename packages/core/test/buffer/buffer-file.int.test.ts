@@ -92,6 +92,7 @@ test("a buffer of a newer version is refused", async () => {
   await buffer.close();
   const database = new Sqlite(buffer.options.path);
   database.pragma("user_version = 99");
+  database.exec("UPDATE meta SET value = '99' WHERE key = 'schema_version'");
   database.close();
   await expect(startBuffer({ path: buffer.options.path })).rejects.toMatchObject({
     code: "BUFFER_SCHEMA_UNKNOWN",

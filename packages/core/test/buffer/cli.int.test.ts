@@ -114,7 +114,6 @@ test("requeue warns, and when forced makes a dead process's claims pending under
   const { code, out } = run("check", path, "--json");
   expect(code).toBe(0);
   expect(JSON.parse(out)).toMatchObject({
-    damage: undefined,
     claims: [],
     status: { appendedRows: 10, pendingRows: 10, claimedRows: 0 },
   });

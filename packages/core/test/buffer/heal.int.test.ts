@@ -126,9 +126,9 @@ test("a salvage that was killed at any step is finished or begun again by the ne
       await leaveSwitch(path, step);
     }
     const again = await startBuffer({ path });
-    expect(again.status(), step).toMatchObject({ rows: 10, appendedRows: 10, lostRows: 0 });
+    expect({ step, ...again.status() }).toMatchObject({ rows: 10, appendedRows: 10, lostRows: 0 });
     const session = openSession(path, again.registerOwner().owner);
-    expect(texts(session.claim(WIDE)), step).toEqual(numbers(0, 10));
+    expect([step, ...texts(session.claim(WIDE))]).toEqual([step, ...numbers(0, 10)]);
     expect(readdirSync(folder).filter((name) => name.includes(".salvaging"))).toEqual([]);
     expect(readdirSync(folder).some((name) => name.startsWith(`${basename(path)}.corrupt-`))).toBe(
       true,

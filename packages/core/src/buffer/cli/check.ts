@@ -5,7 +5,7 @@ import { type FileStatus, readFileStatus } from "../buffer-status.ts";
 import { checksumOf } from "../checksum.ts";
 import { findDeadOwners } from "../owners.ts";
 import { isDamage, readDamageMark } from "../salvage/damage-mark.ts";
-import { findDamage, findWalDamage } from "../soundness.ts";
+import { findDamage, findHeaderDamage, findWalDamage } from "../soundness.ts";
 import { walFileBytes } from "../wal-size.ts";
 import { openReadOnly } from "./open-file.ts";
 
@@ -51,7 +51,7 @@ export function check(path: string): CheckReport {
     claims: [],
   };
   try {
-    report.damage ??= findWalDamage(path, Infinity);
+    report.damage ??= findHeaderDamage(path) ?? findWalDamage(path, Infinity);
     const database = openReadOnly(path);
     try {
       report.damage ??= findDamage(database, Infinity);

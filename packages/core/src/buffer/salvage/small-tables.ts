@@ -1,7 +1,6 @@
-import Sqlite from "better-sqlite3";
 import { isBatchId } from "../batch-id.ts";
-import { applyLayout } from "../database.ts";
-import { ensureSchema, type Progress } from "../schema.ts";
+import type { Progress } from "../schema.ts";
+import { readTemplate } from "../template.ts";
 import type { FindPage } from "./page-file.ts";
 import { readTable, type RecordValue } from "./tree-page.ts";
 
@@ -83,21 +82,15 @@ export function readSmallTables(find: FindPage): SmallTables {
   };
 }
 
-/** Every buffer file is made by the same statements, so a new one has its tables in the same places. */
 function findRoots(): Map<string, number> {
-  const template = new Sqlite(":memory:");
-  try {
-    applyLayout(template);
-    ensureSchema(template);
+  return readTemplate((template) => {
     const tables = template
       .prepare<[], { name: string; rootpage: number }>(
         "SELECT name, rootpage FROM sqlite_master WHERE type = 'table'",
       )
       .all();
     return new Map(tables.map(({ name, rootpage }) => [name, rootpage]));
-  } finally {
-    template.close();
-  }
+  });
 }
 
 function isUuid(value: RecordValue | undefined): boolean {

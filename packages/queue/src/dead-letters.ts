@@ -34,9 +34,13 @@ export function createDeadLetters(queue: () => BullmqQueue): DeadLetters {
   const find = async (taskId: string): Promise<Job> => {
     const job = await queue().getJob(taskId);
     if (job && (await job.isFailed())) return job;
-    throw queueError("QUEUE_TASK_NOT_FOUND", `no failed task ${taskId}: list() shows what there is`, {
-      details: { taskId },
-    });
+    throw queueError(
+      "QUEUE_TASK_NOT_FOUND",
+      `no failed task ${taskId}: list() shows what there is`,
+      {
+        details: { taskId },
+      },
+    );
   };
   return {
     async list({ tenantId, limit = 100 } = {}) {
@@ -45,7 +49,8 @@ export function createDeadLetters(queue: () => BullmqQueue): DeadLetters {
         const jobs = await queue().getFailed(from, from + PAGE - 1);
         for (const job of jobs) {
           const letter = toDeadLetter(job);
-          if (letter && (tenantId === undefined || letter.tenantId === tenantId)) letters.push(letter);
+          if (letter && (tenantId === undefined || letter.tenantId === tenantId))
+            letters.push(letter);
         }
         if (jobs.length < PAGE) break;
       }

@@ -1,4 +1,9 @@
-import { defaultMetrics, type MetricSample, type MetricsRegistry, publishMetric } from "@millrace/core";
+import {
+  defaultMetrics,
+  type MetricSample,
+  type MetricsRegistry,
+  publishMetric,
+} from "@millrace/core";
 import { Histogram } from "prom-client";
 import type { QueueStatus } from "./queue-status.ts";
 

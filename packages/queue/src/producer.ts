@@ -75,10 +75,44 @@ export class Producer {
       (span) => {
         const taskId = task.jobId ?? randomUUID();
         span.setAttribute("millrace.task_id", taskId);
-        return this.#store(task, taskId, checked.value, allocation);
+        const store = () => this.#store(task, taskId, checked.value, allocation);
+        return task.deduplication
+          ? this.#once(task.tenantId, task.deduplication, taskId, store)
+          : store();
       },
       { kind: SpanKind.PRODUCER },
     );
+  }
+
+  /**
+   * BullMQ's own deduplication key goes when its job is cleaned away; this one lasts its window. Until
+   * the task is stored it lasts only seconds, so that a producer that dies blocks nobody.
+   */
+  async #once(
+    tenantId: string,
+    { key, windowMs }: { key: string; windowMs: number },
+    taskId: string,
+    store: () => Promise<AddedTask>,
+  ): Promise<AddedTask> {
+    const { gate, counters } = this.#parts;
+    const name = `${gate.keys.gate}once:${tenantId}:${key}`;
+    const claimMs = Math.min(windowMs, 10_000);
+    const first = await gate.client.set(name, taskId, "PX", claimMs, "NX");
+    if (first === null) {
+      const winner = await gate.client.get(name);
+      // The window ended between the two commands.
+      if (winner === null) return this.#once(tenantId, { key, windowMs }, taskId, store);
+      counters.duplicates++;
+      return { taskId: winner, isDuplicate: true };
+    }
+    try {
+      const added = await store();
+      await gate.client.pexpire(name, windowMs);
+      return added;
+    } catch (error) {
+      await gate.client.del(name);
+      throw error;
+    }
   }
 
   async #store(
@@ -96,7 +130,13 @@ export class Producer {
       traceparent: currentTraceparent(),
       labels: task.labels,
     };
-    const job = new Job(bullmq, options.role, envelope, this.#jobOptions(task, taskId, now), taskId);
+    const job = new Job(
+      bullmq,
+      options.role,
+      envelope,
+      this.#jobOptions(task, taskId, now),
+      taskId,
+    );
     const request = {
       tenantId: task.tenantId,
       jobId: taskId,
@@ -110,9 +150,9 @@ export class Producer {
     const adding = job.addJob(bullmqClient, parentOptions(job));
     const staging = gate.stage(request);
     const [storedId, firstOutcome] = await Promise.all([adding, staging]);
-    if (String(storedId) !== taskId) {
+    if (storedId !== taskId) {
       counters.duplicates++;
-      return { taskId: String(storedId), isDuplicate: true };
+      return { taskId: storedId, isDuplicate: true };
     }
     // After SCRIPT FLUSH or a redirect in a cluster the second command may overtake the first.
     const outcome = firstOutcome === "missing" ? await gate.stage(request) : firstOutcome;
@@ -142,12 +182,6 @@ export class Producer {
       removeOnComplete: { age: options.keepCompletedSeconds },
       removeOnFail: { age: options.keepFailedSeconds },
       ...(task.parent && { parent: task.parent }),
-      ...(task.deduplication && {
-        deduplication: {
-          id: `${task.tenantId}/${task.deduplication.key}`,
-          ttl: task.deduplication.windowMs,
-        },
-      }),
     };
   }
 }
@@ -162,9 +196,13 @@ function refusalOf(outcome: StageOutcome, tenantId: string, role: string, taskId
   const details = { tenantId, role };
   switch (outcome) {
     case "tenant-disabled":
-      return queueError("QUEUE_TENANT_DISABLED", `tenant ${tenantId} has no ${role}: change its plan`, {
-        details,
-      });
+      return queueError(
+        "QUEUE_TENANT_DISABLED",
+        `tenant ${tenantId} has no ${role}: change its plan`,
+        {
+          details,
+        },
+      );
     case "quota-exceeded":
       return queueError(
         "QUEUE_QUOTA_EXCEEDED",
@@ -178,9 +216,13 @@ function refusalOf(outcome: StageOutcome, tenantId: string, role: string, taskId
         { details, retryable: true },
       );
     case "other-tenant":
-      return queueError("QUEUE_JOB_ID_TAKEN", `task id ${taskId} is another tenant's: choose unique ids`, {
-        details,
-      });
+      return queueError(
+        "QUEUE_JOB_ID_TAKEN",
+        `task id ${taskId} is another tenant's: choose unique ids`,
+        {
+          details,
+        },
+      );
     case "staged":
     case "known":
     case "past-staging":

@@ -53,8 +53,12 @@ const object = <Shape extends object>(expected: string) =>
 export const queueOptionsSchema = z.strictObject({
   connection: object<RedisConnectionInput>("an ioredis client or its options"),
   role: z.string().regex(/^[a-z0-9][a-z0-9_#-]*$/i, "expected letters, digits, -, _ and #"),
-  input: z.custom<StandardSchema<unknown>>(isStandardSchema, "expected a Standard Schema").optional(),
-  output: z.custom<StandardSchema<unknown>>(isStandardSchema, "expected a Standard Schema").optional(),
+  input: z
+    .custom<StandardSchema<unknown>>(isStandardSchema, "expected a Standard Schema")
+    .optional(),
+  output: z
+    .custom<StandardSchema<unknown>>(isStandardSchema, "expected a Standard Schema")
+    .optional(),
   tenants: object<TenantStore>("what createTenantStore returned"),
   prefix: z.string().min(1).default("q"),
   tag: z.enum(["per-queue", "shared"]).default("per-queue"),
@@ -63,10 +67,7 @@ export const queueOptionsSchema = z.strictObject({
   keepCompletedSeconds: z.int().nonnegative().default(86_400),
   keepFailedSeconds: z.int().nonnegative().default(2_592_000),
   classWeights: z
-    .union([
-      z.literal("strict"),
-      z.strictObject({ urgent: weight, normal: weight, batch: weight }),
-    ])
+    .union([z.literal("strict"), z.strictObject({ urgent: weight, normal: weight, batch: weight })])
     .default({ urgent: 16, normal: 4, batch: 1 }),
   allowEviction: z.boolean().default(false),
   depthIntervalMs: z.int().nonnegative().default(10_000),

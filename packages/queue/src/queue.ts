@@ -16,7 +16,11 @@ import { Gate } from "./gate/gate.ts";
 import { gateKeys, type GateKeys } from "./gate/gate-keys.ts";
 import { publishQueueMetrics, type QueueCounters } from "./metrics.ts";
 import { type AddedTask, type NewTask, Producer } from "./producer.ts";
-import { type QueueOptions, queueOptionsSchema, type ResolvedQueueOptions } from "./queue-options.ts";
+import {
+  type QueueOptions,
+  queueOptionsSchema,
+  type ResolvedQueueOptions,
+} from "./queue-options.ts";
 import { desiredWorkers, type DesiredWorkersOptions, type QueueStatus } from "./queue-status.ts";
 import { assertRedisFits, openRedis, type RedisClient } from "./redis-client.ts";
 import { isTaskEnvelope } from "./task.ts";
@@ -106,7 +110,11 @@ class RedisQueue<Input, Output> implements Queue<Input, Output> {
     const queueName = `agent__${options.role}`;
     this.name = `queue:${options.role}`;
     this.options = options;
-    this.keys = gateKeys(options.prefix, queueName, options.tag === "shared" ? "shared" : queueName);
+    this.keys = gateKeys(
+      options.prefix,
+      queueName,
+      options.tag === "shared" ? "shared" : queueName,
+    );
     this.#logger = options.logger ?? defaultLogger();
     this.deadLetters = createDeadLetters(() => this.#running().bullmq);
     this.#lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
@@ -150,7 +158,9 @@ class RedisQueue<Input, Output> implements Queue<Input, Output> {
 
   health(): Health {
     const status = this.#parts?.client.status ?? "not connected";
-    return status === "ready" ? { healthy: true } : { healthy: false, reason: `Redis is ${status}` };
+    return status === "ready"
+      ? { healthy: true }
+      : { healthy: false, reason: `Redis is ${status}` };
   }
 
   add(task: NewTask<Input>): Promise<AddedTask> {
@@ -228,7 +238,9 @@ class RedisQueue<Input, Output> implements Queue<Input, Output> {
     ]);
     const tenants = await gate.depths(tenantIds);
     const staged = tenants.reduce((sum, tenant) => sum + tenant.staged, 0);
-    const oldestAt = Math.min(...tenants.map((tenant) => tenant.oldestAt ?? Number.POSITIVE_INFINITY));
+    const oldestAt = Math.min(
+      ...tenants.map((tenant) => tenant.oldestAt ?? Number.POSITIVE_INFINITY),
+    );
     return {
       role: this.role,
       staged,
@@ -292,13 +304,15 @@ class RedisQueue<Input, Output> implements Queue<Input, Output> {
       prefix: keys.bullmqPrefix,
       skipVersionCheck: true,
     });
-    bullmq.on("error", (error) => this.#logger.warn({ err: error, role: this.role }, "queue connection"));
+    bullmq.on("error", (error) =>
+      this.#logger.warn({ err: error, role: this.role }, "queue connection"),
+    );
     closers.push(() => bullmq.close());
     await bullmq.waitUntilReady();
     const gate = new Gate(opened.client, keys);
     await this.#storeClassWeights(opened.client);
     await options.tenants.registerQueue(options.role, keys);
-    const backend = bullmq.getBackend() as unknown as RedisQueueBackend;
+    const backend = bullmq.getBackend();
     const bullmqClient = await backend.client;
     const producer = new Producer({ options, bullmq, bullmqClient, gate, counters: this.counters });
     this.#parts = { client: opened.client, bullmq, gate, producer };
@@ -331,7 +345,10 @@ class RedisQueue<Input, Output> implements Queue<Input, Output> {
   #running() {
     const parts = this.#parts;
     if (parts === undefined || (this.state !== "running" && this.state !== "draining")) {
-      throw queueError("QUEUE_CLOSED", `${this.name} is ${this.state}: use it between start() and close()`);
+      throw queueError(
+        "QUEUE_CLOSED",
+        `${this.name} is ${this.state}: use it between start() and close()`,
+      );
     }
     return parts;
   }

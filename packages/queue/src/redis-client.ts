@@ -16,7 +16,9 @@ export interface OpenedRedis {
 /** Takes the caller's client as it is, or opens one. */
 export function openRedis(input: RedisConnectionInput): OpenedRedis {
   if (isClient(input)) return { client: input, close: () => Promise.resolve() };
-  const options = { maxRetriesPerRequest: null, ...input } as RedisOptions & { replyMapping?: never };
+  const options = { maxRetriesPerRequest: null, ...input } as RedisOptions & {
+    replyMapping?: never;
+  };
   const client = new Redis(options);
   // ioredis reports here what each command reports too; without a listener it would end the process.
   client.on("error", () => {});

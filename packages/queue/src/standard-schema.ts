@@ -2,9 +2,7 @@
 export interface StandardSchema<Output> {
   readonly "~standard": {
     readonly version: 1;
-    readonly validate: (
-      value: unknown,
-    ) => StandardResult<Output> | Promise<StandardResult<Output>>;
+    readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
   };
 }
 

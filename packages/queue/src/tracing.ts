@@ -25,7 +25,8 @@ export function inSpan<Result>(
   { parent, kind = SpanKind.INTERNAL }: { parent?: string | undefined; kind?: SpanKind } = {},
 ): Promise<Result> {
   const active = context.active();
-  const under = parent === undefined ? active : propagation.extract(active, { traceparent: parent });
+  const under =
+    parent === undefined ? active : propagation.extract(active, { traceparent: parent });
   return tracer().startActiveSpan(name, { attributes, kind }, under, async (span) => {
     try {
       return await work(span);

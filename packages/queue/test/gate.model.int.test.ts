@@ -1,4 +1,4 @@
-import { Job, Queue as BullmqQueue, Worker } from "bullmq";
+import { type Job, Queue as BullmqQueue, Worker } from "bullmq";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { farDelayMs } from "../src/gate/far-delay.ts";
@@ -44,14 +44,18 @@ class Rig {
   }
 
   async add(tenantId: string, id: string, priority: number): Promise<void> {
-    await this.bullmq.add("x", { tenantId, data: 1 }, {
-      jobId: id,
-      priority,
-      delay: farDelayMs(Date.now()),
-      attempts: 5,
-      removeOnComplete: false,
-      removeOnFail: false,
-    });
+    await this.bullmq.add(
+      "x",
+      { tenantId, data: 1 },
+      {
+        jobId: id,
+        priority,
+        delay: farDelayMs(Date.now()),
+        attempts: 5,
+        removeOnComplete: false,
+        removeOnFail: false,
+      },
+    );
   }
 
   async stage(tenantId: string, id: string): Promise<void> {
@@ -141,7 +145,7 @@ const commands = [
         rig.running.delete(id);
         const settled = { tenantId, jobId: id, attempt: job.attemptsStarted };
         await rig.gate.settle([settled]);
-        await job.moveToCompleted(1 as never, "token", false);
+        await job.moveToCompleted(1, "token", false);
         rig.finished.add(id);
         expect(await rig.gate.settle([settled])).toBe(0);
       }),
@@ -165,7 +169,7 @@ const commands = [
         if (!run) return;
         const [id, { job, tenantId }] = run;
         rig.running.delete(id);
-        await job.moveToCompleted(1 as never, "token", false);
+        await job.moveToCompleted(1, "token", false);
         rig.finished.add(id);
         await rig.gate.reconcileTenant(tenantId);
         await rig.gate.reconcileTenant(tenantId);
@@ -209,11 +213,18 @@ const commands = [
       }),
   ),
   tenant.map(
-    (t) => new Step(`pause ${t}`, async (rig) => void (await rig.gate.configureTenant(t, { isPaused: true }))),
+    (t) =>
+      new Step(
+        `pause ${t}`,
+        async (rig) => void (await rig.gate.configureTenant(t, { isPaused: true })),
+      ),
   ),
   tenant.map(
     (t) =>
-      new Step(`resume ${t}`, async (rig) => void (await rig.gate.configureTenant(t, { isPaused: false }))),
+      new Step(
+        `resume ${t}`,
+        async (rig) => void (await rig.gate.configureTenant(t, { isPaused: false })),
+      ),
   ),
   fc.constant(
     new Step("feed, after a while", async (rig) => {
@@ -237,13 +248,18 @@ describe("the gate under random sequences", () => {
             for (const [id, { job, tenantId }] of rig.running) {
               rig.running.delete(id);
               await rig.gate.settle([{ tenantId, jobId: id, attempt: job.attemptsStarted }]);
-              await job.moveToCompleted(1 as never, "token", false);
+              await job.moveToCompleted(1, "token", false);
               rig.finished.add(id);
             }
             await rig.gate.feed();
             await promoteBackoffs(rig);
             await rig.take();
-            const counts = await rig.bullmq.getJobCounts("wait", "prioritized", "active", "delayed");
+            const counts = await rig.bullmq.getJobCounts(
+              "wait",
+              "prioritized",
+              "active",
+              "delayed",
+            );
             if (Object.values(counts).every((count) => count === 0)) break;
           }
           for (const id of rig.accepted.keys()) {
@@ -289,10 +305,12 @@ describe("the order of admissions", () => {
     await rig.gate.configureTenant("solo", { isPaused: false });
     const order: string[] = [];
     for (let round = 0; round < 30; round++) {
-      const job = (await rig.worker.getNextJob("token", { block: false })) as Job;
+      const job = (await rig.worker.getNextJob("token", { block: false }));
       order.push(job.id ?? "");
-      await rig.gate.settle([{ tenantId: "solo", jobId: job.id ?? "", attempt: job.attemptsStarted }]);
-      await job.moveToCompleted(1 as never, "token", false);
+      await rig.gate.settle([
+        { tenantId: "solo", jobId: job.id ?? "", attempt: job.attemptsStarted },
+      ]);
+      await job.moveToCompleted(1, "token", false);
     }
     expect(order).toEqual(expected.map(({ id }) => id));
   });

@@ -19,7 +19,10 @@ describe("a queue and its worker", () => {
         return Promise.resolve({ words: 3 });
       },
     });
-    const { taskId, isDuplicate } = await fixture.queue.add({ tenantId: "acme", data: { topic: "a" } });
+    const { taskId, isDuplicate } = await fixture.queue.add({
+      tenantId: "acme",
+      data: { topic: "a" },
+    });
     expect(isDuplicate).toBe(false);
     const view = await waitFor(async () => {
       const found = await fixture.queue.get(taskId);

@@ -12,7 +12,9 @@ export async function findViolations({ keys, client, bullmq }: CheckedQueue): Pr
   const violations: string[] = [];
   const names = await keysUnder(client, gate);
   const suffixes = (kind: string) =>
-    names.filter((name) => name.startsWith(`${gate}${kind}:`)).map((name) => name.slice(gate.length + 2));
+    names
+      .filter((name) => name.startsWith(`${gate}${kind}:`))
+      .map((name) => name.slice(gate.length + 2));
   const places = new Map<string, string[]>();
   const note = (id: string, place: string) => places.set(id, [...(places.get(id) ?? []), place]);
 
@@ -27,8 +29,11 @@ export async function findViolations({ keys, client, bullmq }: CheckedQueue): Pr
     for (const id of held) note(id, `ledger of ${tenant}`);
     const cap = Number((await client.hget(`${gate}t:${tenant}`, "cap")) ?? 1);
     if (held.length > cap) violations.push(`I1: ${tenant} holds ${held.length} slots of ${cap}`);
-    if (!indexed.has(tenant)) violations.push(`I3: ${tenant} is not in the index of active tenants`);
-    violations.push(...(await ringViolations(client, gate, tenant, staged.length, held.length, cap)));
+    if (!indexed.has(tenant))
+      violations.push(`I3: ${tenant} is not in the index of active tenants`);
+    violations.push(
+      ...(await ringViolations(client, gate, tenant, staged.length, held.length, cap)),
+    );
   }
 
   const far = Date.now() + 4 * 365 * 24 * 3_600_000;
@@ -39,7 +44,8 @@ export async function findViolations({ keys, client, bullmq }: CheckedQueue): Pr
     waiting.add(id);
     const isFar = Number(delayed[index + 1]) / 4096 > far;
     const known = places.get(id) ?? [];
-    if (isFar && known.length === 0) violations.push(`I3: ${id} is far-delayed and unknown to the gate`);
+    if (isFar && known.length === 0)
+      violations.push(`I3: ${id} is far-delayed and unknown to the gate`);
     const isAwaiting = (await client.hexists(`${keys.bullmq}${id}`, "aw")) === 1;
     if (!isFar && !isAwaiting && known.length > 0) {
       violations.push(`I3: ${id} backs off and is in ${known.join(", ")}`);
@@ -49,7 +55,8 @@ export async function findViolations({ keys, client, bullmq }: CheckedQueue): Pr
     if (known.length > 1) violations.push(`I3: ${id} is in ${known.join(" and ")}`);
     const isLedger = known[0]?.startsWith("ledger") === true;
     const state = await bullmq.getJobState(id);
-    if (!isLedger && !waiting.has(id)) violations.push(`I3: ${id} is in ${known.join()} but ${state}`);
+    if (!isLedger && !waiting.has(id))
+      violations.push(`I3: ${id} is in ${known.join()} but ${state}`);
     if (isLedger && ["completed", "failed", "unknown", "waiting-children"].includes(state)) {
       violations.push(`I4: ${id} is ${state} and holds a slot`);
     }
@@ -65,7 +72,12 @@ async function ringViolations(
   held: number,
   cap: number,
 ): Promise<string[]> {
-  const [ring, paused, enabled] = await client.hmget(`${gate}t:${tenant}`, "ring", "paused", "enabled");
+  const [ring, paused, enabled] = await client.hmget(
+    `${gate}t:${tenant}`,
+    "ring",
+    "paused",
+    "enabled",
+  );
   const isBlocked = (await client.zscore(`${gate}blocked`, tenant)) !== null;
   const isEligible = staged > 0 && held < cap && paused !== "1" && enabled !== "0" && !isBlocked;
   const rings: string[] = [];
@@ -75,7 +87,9 @@ async function ringViolations(
   const violations: string[] = [];
   if (rings.length > 1) violations.push(`I5: ${tenant} is in rings ${rings.join(" and ")}`);
   if (isEligible !== rings.length > 0) {
-    violations.push(`I5: ${tenant} is ${isEligible ? "" : "not "}eligible, its ring is ${rings.join() || "none"}`);
+    violations.push(
+      `I5: ${tenant} is ${isEligible ? "" : "not "}eligible, its ring is ${rings.join() || "none"}`,
+    );
   }
   if ((ring ?? undefined) !== rings[0]) {
     violations.push(`I5: ${tenant} notes ring ${ring ?? "none"} but is in ${rings[0] ?? "none"}`);

@@ -1,7 +1,12 @@
 import type { Logger } from "@millrace/core";
 import { z } from "zod";
 import type { RedisConnectionInput } from "../redis-client.ts";
-import { type PlanInput, planSchema, type RoleAllocationInput, roleOverridesSchema } from "./plan.ts";
+import {
+  type PlanInput,
+  planSchema,
+  type RoleAllocationInput,
+  roleOverridesSchema,
+} from "./plan.ts";
 
 /** Options of {@link createTenantStore}. */
 export interface TenantStoreOptions {
@@ -36,7 +41,9 @@ export interface TenantRecord {
 
 export const tenantStoreOptionsSchema = z
   .strictObject({
-    connection: z.custom<RedisConnectionInput>((value) => typeof value === "object" && value !== null),
+    connection: z.custom<RedisConnectionInput>(
+      (value) => typeof value === "object" && value !== null,
+    ),
     plans: z.record(z.string(), planSchema),
     defaultPlan: z.string().optional(),
     prefix: z.string().min(1).default("q"),

@@ -21,7 +21,7 @@ export class GatedWorker extends Worker {
   protected override createBackend(): void {
     super.createBackend();
     this.grants = new Map();
-    const backend = this.backend as RedisQueueBackend;
+    const backend = this.backend;
     const execute = backend.execCommand.bind(backend);
     backend.execCommand = (client, command, args): unknown => {
       const reply: unknown = execute(client, command, args);

@@ -23,7 +23,10 @@ export interface RunInHand {
  *
  * @throws {@link DelayedError} always: it tells BullMQ that the job has moved.
  */
-export async function giveBack(run: RunInHand, request: Omit<StageRequest, "jobId">): Promise<never> {
+export async function giveBack(
+  run: RunInHand,
+  request: Omit<StageRequest, "jobId">,
+): Promise<never> {
   const { job, gate } = run;
   const stage = { ...request, jobId: job.id ?? "", feed: false };
   const reply = await moveAway(run, Date.now(), farDelayMs(Date.now()), "stage", [
@@ -49,7 +52,13 @@ export async function parkForCallback(
     wait.dispatchKey,
     wait.releaseSlot ? "1" : "0",
   ];
-  const reply = await moveAway(run, now, Math.max(1, wait.deadlineAt - now), "await-callback", args);
+  const reply = await moveAway(
+    run,
+    now,
+    Math.max(1, wait.deadlineAt - now),
+    "await-callback",
+    args,
+  );
   if (reply === undefined) {
     const command = Reflect.get(gate.client, commandName("await-callback")) as (
       ...values: Array<string | number>

@@ -175,7 +175,7 @@ class BullmqQueueWorker implements QueueWorker {
     closers.push(() => worker.close());
     this.#listen(worker);
     await worker.waitUntilReady();
-    const backend = worker.getBackend() as unknown as RedisQueueBackend;
+    const backend = worker.getBackend();
     const gate = new Gate(await rawClient(backend), queue.keys);
     const settles = new SettleBatch(gate, (error) =>
       this.#logger.warn({ err: error }, "slots not given back yet; reconcile will"),
@@ -202,7 +202,9 @@ class BullmqQueueWorker implements QueueWorker {
   }
 
   #listen(worker: GatedWorker): void {
-    worker.on("error", (error) => this.#logger.warn({ err: error }, `${this.name}: ${error.message}`));
+    worker.on("error", (error) =>
+      this.#logger.warn({ err: error }, `${this.name}: ${error.message}`),
+    );
     worker.on("lockRenewalFailed", (jobIds) => {
       // Somebody else may run them by now.
       for (const id of jobIds) worker.cancelJob(id, "the lock of this run is lost");
@@ -270,7 +272,10 @@ class BullmqQueueWorker implements QueueWorker {
     }
     const startedAt = performance.now();
     if (job.attemptsStarted === 1) {
-      this.#histograms?.waitSeconds.observe({ role: queue.role }, (Date.now() - job.timestamp) / 1_000);
+      this.#histograms?.waitSeconds.observe(
+        { role: queue.role },
+        (Date.now() - job.timestamp) / 1_000,
+      );
     }
     this.#running++;
     let keepsSlot = false;
@@ -327,4 +332,3 @@ function envelopeOf(job: Job): TaskEnvelope | undefined {
   const data: unknown = job.data;
   return isTaskEnvelope(data) ? data : undefined;
 }
-

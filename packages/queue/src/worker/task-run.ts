@@ -87,7 +87,7 @@ function createContext(parts: TaskRunParts, task: Task<unknown>, signal: AbortSi
   return {
     signal,
     logger: taskLogger(parts, task),
-    progress: (value) => job.updateProgress(value as object),
+    progress: (value) => job.updateProgress(value),
     defer(delayMs) {
       throw new PutOff({ kind: "defer", delayMs });
     },
@@ -186,6 +186,6 @@ async function raceSignals(
 
 function asError(reason: unknown): Error {
   return reason instanceof Error || MillraceError.is(reason)
-    ? (reason as Error)
+    ? (reason)
     : new Error(messageOf(reason ?? "the run was cancelled"));
 }

@@ -13,7 +13,7 @@ export type Data = Record<string, unknown>;
 export interface Fixture {
   prefix: string;
   tenants: TenantStore;
-  queue: Queue<Data, unknown>;
+  queue: Queue<Data>;
   client: ReturnType<typeof connect>;
   /** Sets what one tenant may do in the fixture's role. */
   allow(tenantId: string, allocation: RoleAllocationInput): Promise<void>;
@@ -22,7 +22,9 @@ export interface Fixture {
 }
 
 /** A started tenant store and queue under a prefix of their own; everyone gets plan `basic` (cap 2). */
-export async function openFixture(options: Partial<QueueOptions<Data, unknown>> = {}): Promise<Fixture> {
+export async function openFixture(
+  options: Partial<QueueOptions<Data, unknown>> = {},
+): Promise<Fixture> {
   const client = connect();
   const prefix = uniquePrefix();
   const tenants = createTenantStore({
@@ -33,7 +35,7 @@ export async function openFixture(options: Partial<QueueOptions<Data, unknown>> 
     logger: silentLogger,
   });
   await tenants.start();
-  const queue = createQueue<Data, unknown>({
+  const queue = createQueue<Data>({
     connection: client,
     prefix,
     role: "copywriter",
@@ -54,7 +56,7 @@ export async function openFixture(options: Partial<QueueOptions<Data, unknown>> 
     allow: (tenantId, allocation) =>
       tenants.set(tenantId, { plan: "basic", roles: { [queue.role]: allocation } }),
     async worker(workerOptions) {
-      const worker = createQueueWorker<Data, unknown>({
+      const worker = createQueueWorker<Data>({
         queue,
         handler: () => Promise.resolve(undefined),
         logger: silentLogger,

@@ -70,7 +70,10 @@ export async function killRun(options: KillRunOptions): Promise<KillRunReport> {
     const ids: string[] = [];
     const meddling = options.killEveryMs === undefined ? Promise.resolve() : meddle();
     for (let from = 0; from < options.jobs; from += 200) {
-      const batch = Array.from({ length: Math.min(200, options.jobs - from) }, (_, index) => from + index);
+      const batch = Array.from(
+        { length: Math.min(200, options.jobs - from) },
+        (_, index) => from + index,
+      );
       const added = await queue.addBulk(
         batch.map((index) => ({
           tenantId: name(index),
@@ -116,8 +119,13 @@ export async function killRun(options: KillRunOptions): Promise<KillRunReport> {
         await start();
         const tenant = name(Math.floor(Math.random() * options.tenants));
         await fixture.allow(tenant, { maxConcurrent: 1 + Math.floor(Math.random() * CAP) });
-        const [promoted, removable] = await client.zrange(`${queue.keys.gate}s:${tenant}`, "0", "1");
-        if (promoted) await queue.bullmq.getJob(promoted).then((job) => job?.promote().catch(() => {}));
+        const [promoted, removable] = await client.zrange(
+          `${queue.keys.gate}s:${tenant}`,
+          "0",
+          "1",
+        );
+        if (promoted)
+          await queue.bullmq.getJob(promoted).then((job) => job?.promote().catch(() => {}));
         if (removable && (await queue.bullmq.remove(removable)) === 1) removed.add(removable);
       }
     }
@@ -133,7 +141,11 @@ export async function killRun(options: KillRunOptions): Promise<KillRunReport> {
   }
 }
 
-function judge(entries: Array<[string, string[]]>, ids: readonly string[], removed: ReadonlySet<string>) {
+function judge(
+  entries: Array<[string, string[]]>,
+  ids: readonly string[],
+  removed: ReadonlySet<string>,
+) {
   const running = new Map<string, { pid: string; tenant: string }>();
   const ends = new Map<string, number[]>();
   let capViolations = 0;

@@ -9,7 +9,7 @@ import {
   parseOptions,
   type StartOptions,
 } from "@millrace/core";
-import { Queue as BullmqQueue, type RedisQueueBackend } from "bullmq";
+import { Queue as BullmqQueue } from "bullmq";
 import { createDeadLetters, type DeadLetters } from "./dead-letters.ts";
 import { queueError } from "./errors.ts";
 import { Gate } from "./gate/gate.ts";
@@ -180,12 +180,14 @@ class RedisQueue<Input, Output> implements Queue<Input, Output> {
   }
 
   async get(taskId: string): Promise<TaskView | undefined> {
+    // In this order: a task that is completed by now shows its result.
+    const state = await this.bullmq.getJobState(taskId);
     const job = await this.bullmq.getJob(taskId);
     if (!job || !isTaskEnvelope(job.data)) return undefined;
     return {
       taskId,
       tenantId: job.data.tenantId,
-      state: await job.getState(),
+      state,
       data: job.data.data,
       result: job.returnvalue as unknown,
       failedReason: job.failedReason,

@@ -1,6 +1,6 @@
 import type { Job } from "bullmq";
 import { Worker } from "bullmq";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { farDelayMs } from "../src/gate/far-delay.ts";
 import { findViolations } from "../src/gate/invariants.ts";

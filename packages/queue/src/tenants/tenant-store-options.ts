@@ -68,8 +68,7 @@ export type ResolvedTenantStoreOptions = z.output<typeof tenantStoreOptionsSchem
 
 function isTimeZone(value: string): boolean {
   try {
-    new Intl.DateTimeFormat("en", { timeZone: value });
-    return true;
+    return new Intl.DateTimeFormat("en", { timeZone: value }).resolvedOptions().timeZone !== "";
   } catch {
     return false;
   }

@@ -120,7 +120,7 @@ class RedisTenantStore implements TenantStore {
 
   async set(tenantId: string, record: TenantRecord): Promise<void> {
     assertTenantId(tenantId);
-    const parsed = parseOptions(tenantRecordSchema, record, `tenant ${tenantId}`) as TenantRecord;
+    const parsed: TenantRecord = parseOptions(tenantRecordSchema, record, `tenant ${tenantId}`);
     if (!(parsed.plan in this.#options.plans)) throw unknownPlan(tenantId, parsed.plan);
     await this.#save(tenantId, parsed);
   }

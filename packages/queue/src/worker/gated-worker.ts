@@ -1,4 +1,4 @@
-import { type RedisQueueBackend, Worker, type Processor, type WorkerOptions } from "bullmq";
+import { Worker } from "bullmq";
 
 /** Commands of BullMQ that answer with the next job to run. */
 const FETCHING_COMMANDS = new Set(["moveToActive", "moveToFinished", "moveToDelayed"]);
@@ -13,10 +13,6 @@ const FETCHING_COMMANDS = new Set(["moveToActive", "moveToFinished", "moveToDela
 export class GatedWorker extends Worker {
   // Declared, not initialised: BullMQ's constructor calls createBackend before fields are set.
   declare grants: Map<string, number>;
-
-  constructor(name: string, processor: Processor, options: WorkerOptions) {
-    super(name, processor, options);
-  }
 
   protected override createBackend(): void {
     super.createBackend();

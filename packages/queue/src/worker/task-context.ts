@@ -35,12 +35,12 @@ export interface TaskContext {
   /** Carries tenantId, taskId, agentRole, traceId and the task's labels. */
   logger: Logger;
   /** Stores progress that {@link Queue.get} and dashboards show. */
-  progress(value: object | number): Promise<void>;
+  progress: (value: object | number) => Promise<void>;
   /**
    * Puts the task off without counting an attempt; it keeps its place in its line. Never returns: let
    * what it throws pass.
    */
-  defer(delayMs: number): never;
+  defer: (delayMs: number) => never;
   /**
    * Hands the task to an external runtime and waits for its callback without a worker: the first run
    * registers the callback, calls `dispatch` and ends there (let what it throws pass); the handler is
@@ -49,10 +49,10 @@ export interface TaskContext {
    *
    * @throws {@link MillraceError} `QUEUE_CALLBACK_TIMED_OUT` after the deadline: counts as a try.
    */
-  awaitCallback<Payload = unknown>(
+  awaitCallback: <Payload = unknown>(
     dispatch: (registration: CallbackRegistration) => Promise<void>,
     options?: AwaitCallbackOptions,
-  ): Promise<Payload>;
+  ) => Promise<Payload>;
 }
 
 /** Does one task and gives its result. */

@@ -186,6 +186,6 @@ async function raceSignals(
 
 function asError(reason: unknown): Error {
   return reason instanceof Error || MillraceError.is(reason)
-    ? (reason)
+    ? reason
     : new Error(messageOf(reason ?? "the run was cancelled"));
 }

@@ -54,7 +54,7 @@ export async function killRun(options: KillRunOptions): Promise<KillRunReport> {
   };
   const removed = new Set<string>();
   let kills = 0;
-  let isOver = false;
+  const over = new AbortController();
   const log = (text: string) => client.xadd(`${prefix}:log`, "*", "e", text);
   const kill = async (child: ChildProcess) => {
     children.delete(child);
@@ -97,7 +97,7 @@ export async function killRun(options: KillRunOptions): Promise<KillRunReport> {
       intervalMs: 50,
       description: "all jobs to end",
     });
-    isOver = true;
+    over.abort();
     await meddling;
     await waitFor(async () => (await queue.gate.activeTenants()).length === 0, {
       timeoutMs: 10_000,
@@ -112,7 +112,7 @@ export async function killRun(options: KillRunOptions): Promise<KillRunReport> {
     };
 
     async function meddle(): Promise<void> {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         await new Promise((resolve) => setTimeout(resolve, options.killEveryMs));
         const [victim] = [...children].toSorted(() => Math.random() - 0.5);
         if (victim) await kill(victim);
@@ -130,7 +130,7 @@ export async function killRun(options: KillRunOptions): Promise<KillRunReport> {
       }
     }
   } finally {
-    isOver = true;
+    over.abort();
     for (const child of children) {
       const gone = once(child, "exit");
       child.kill("SIGKILL");

@@ -19,7 +19,13 @@ const GATE_SCRIPTS = [
 ] as const;
 
 /** Scripts that stand alone. */
-const PLAIN_SCRIPTS = ["publish-event", "save-tenant"] as const;
+const PLAIN_SCRIPTS = [
+  "block-bucket",
+  "publish-event",
+  "reserve-tokens",
+  "save-tenant",
+  "settle-tokens",
+] as const;
 
 export type ScriptName = (typeof GATE_SCRIPTS)[number] | (typeof PLAIN_SCRIPTS)[number];
 

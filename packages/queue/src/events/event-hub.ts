@@ -205,7 +205,7 @@ class RedisEventHub implements EventHub {
     const clients = this.#clients.get(tenantId);
     if (!clients) return;
     const event = JSON.parse(message) as StoredEvent;
-    for (const sse of [...clients]) sse.push(event);
+    for (const sse of clients) sse.push(event);
   }
 
   #subscribe(tenantId: string): Promise<unknown> {
@@ -235,7 +235,7 @@ class RedisEventHub implements EventHub {
   }
 
   #forEachClient(visit: (sse: SseClient) => void): void {
-    for (const clients of [...this.#clients.values()]) for (const sse of [...clients]) visit(sse);
+    for (const clients of this.#clients.values()) for (const sse of clients) visit(sse);
   }
 
   /** One tag per tenant: tenants spread over a cluster, a tenant's stream and channel stay together. */

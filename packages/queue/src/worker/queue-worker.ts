@@ -18,7 +18,8 @@ import { publishWorkerMetrics, taskHistograms, type WorkerCounters } from "../me
 import { isTaskEnvelope, type TaskEnvelope } from "../task.ts";
 import { GatedWorker } from "./gated-worker.ts";
 import { giveBack, parkForCallback, rawClient, type RunInHand } from "./give-back.ts";
-import { PutOff } from "./put-off.ts";
+import { PutOff, type PutOffReason } from "./put-off.ts";
+import { rateLimitWaitMs } from "./rate-limit-wait.ts";
 import { SettleBatch } from "./settle-batch.ts";
 import { runTask } from "./task-run.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -290,8 +291,8 @@ class BullmqQueueWorker implements QueueWorker {
         shutdown: this.#shutdown.signal,
       });
     } catch (error) {
-      if (!(error instanceof PutOff)) throw error;
-      const { reason } = error;
+      const reason = putOffReason(error);
+      if (!reason) throw error;
       keepsSlot = true;
       this.#putOff(reason.kind, job, tenantId);
       if (reason.kind === "callback") return await parkForCallback(inHand, { tenantId, ...reason });
@@ -326,6 +327,13 @@ class BullmqQueueWorker implements QueueWorker {
   #settle(job: Job, tenantId: string): void {
     this.#parts?.settles.add({ tenantId, jobId: job.id ?? "", attempt: job.attemptsStarted });
   }
+}
+
+/** A rate limit that a handler lets pass puts its task off: it is not the task's failure. */
+function putOffReason(error: unknown): PutOffReason | undefined {
+  if (error instanceof PutOff) return error.reason;
+  const delayMs = rateLimitWaitMs(error);
+  return delayMs === undefined ? undefined : { kind: "defer", delayMs };
 }
 
 function envelopeOf(job: Job): TaskEnvelope | undefined {

@@ -2,6 +2,7 @@ import { silentLogger } from "@millrace/core";
 import { Registry } from "prom-client";
 import { createQueue, type Queue } from "../../src/queue.ts";
 import type { QueueOptions } from "../../src/queue-options.ts";
+import type { RedisClient } from "../../src/redis-client.ts";
 import type { RoleAllocationInput } from "../../src/tenants/plan.ts";
 import { createTenantStore, type TenantStore } from "../../src/tenants/tenant-store.ts";
 import { createQueueWorker, type QueueWorker } from "../../src/worker/queue-worker.ts";
@@ -14,7 +15,7 @@ export interface Fixture {
   prefix: string;
   tenants: TenantStore;
   queue: Queue<Data>;
-  client: ReturnType<typeof connect>;
+  client: RedisClient;
   /** Sets what one tenant may do in the fixture's role. */
   allow(tenantId: string, allocation: RoleAllocationInput): Promise<void>;
   worker(options: Partial<QueueWorkerOptions<Data, unknown>>): Promise<QueueWorker>;
@@ -24,8 +25,8 @@ export interface Fixture {
 /** A started tenant store and queue under a prefix of their own; everyone gets plan `basic` (cap 2). */
 export async function openFixture(
   options: Partial<QueueOptions<Data, unknown>> = {},
+  client: RedisClient = connect(),
 ): Promise<Fixture> {
-  const client = connect();
   const prefix = uniquePrefix();
   const tenants = createTenantStore({
     connection: client,

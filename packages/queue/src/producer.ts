@@ -181,7 +181,8 @@ export class Producer {
       backoff: { type: "exponential", delay: options.retryBackoffMs, jitter: 0.5 },
       removeOnComplete: { age: options.keepCompletedSeconds },
       removeOnFail: { age: options.keepFailedSeconds },
-      ...(task.parent && { parent: task.parent }),
+      // A failed child does not hold its parent for ever: it is among the failures the parent reads.
+      ...(task.parent && { parent: task.parent, ignoreDependencyOnFailure: true }),
     };
   }
 }

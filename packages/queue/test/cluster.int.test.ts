@@ -34,8 +34,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
         fixtures.map(async (fixture) => {
           slots.add(
             Math.floor(
-              Number(await fixture.client.cluster("KEYSLOT", fixture.queue.gate.routingKey)) /
-                5_462,
+              (await fixture.client.cluster("KEYSLOT", fixture.queue.gate.routingKey)) / 5_462,
             ),
           );
           const running = new Map<string, number>();
@@ -127,7 +126,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
       );
       expect(added.filter((task) => task instanceof Error)).toEqual([]);
       await cluster.healthy();
-      const slot = Number(await fixture.client.cluster("KEYSLOT", fixture.queue.gate.routingKey));
+      const slot = await fixture.client.cluster("KEYSLOT", fixture.queue.gate.routingKey);
       await cluster.killNode(Math.min(2, Math.floor(slot / 5_461)));
       await cluster.healthy();
       await waitFor(() => fixture.queue.resumeTenant("acme").then(() => true), {

@@ -1,4 +1,4 @@
-import { DelayedError, type Job, type RedisQueueBackend } from "bullmq";
+import { DelayedError, type Job, type RedisQueueBackend, WaitingChildrenError } from "bullmq";
 import { farDelayMs } from "../gate/far-delay.ts";
 import { type Gate, type StageRequest, stageOutcome } from "../gate/gate.ts";
 import { commandName, type ScriptName } from "../lua-scripts.ts";
@@ -66,6 +66,19 @@ export async function parkForCallback(
     await command.call(gate.client, gate.routingKey, ...args);
   }
   throw new DelayedError();
+}
+
+/**
+ * Lets a running job wait for its children; BullMQ brings it back when the last is done.
+ *
+ * @throws {@link WaitingChildrenError} or, when all are done by now, {@link DelayedError}: always one.
+ */
+export async function waitForChildren(
+  run: RunInHand,
+  request: Omit<StageRequest, "jobId">,
+): Promise<never> {
+  if (await run.job.moveToWaitingChildren(run.token)) throw new WaitingChildrenError();
+  return giveBack(run, request);
 }
 
 /** BullMQ's own move to delayed and one of our scripts in one transaction. */

@@ -2,6 +2,7 @@
 export type PutOffReason =
   | { kind: "defer"; delayMs: number }
   | { kind: "shutdown" }
+  | { kind: "children" }
   | { kind: "callback"; dispatchKey: string; deadlineAt: number; releaseSlot: boolean };
 
 /** Thrown through a handler to end a run without ending its task. */

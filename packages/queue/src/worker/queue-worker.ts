@@ -17,7 +17,13 @@ import { Gate } from "../gate/gate.ts";
 import { publishWorkerMetrics, taskHistograms, type WorkerCounters } from "../metrics.ts";
 import { isTaskEnvelope, type TaskEnvelope } from "../task.ts";
 import { GatedWorker } from "./gated-worker.ts";
-import { giveBack, parkForCallback, rawClient, type RunInHand } from "./give-back.ts";
+import {
+  giveBack,
+  parkForCallback,
+  rawClient,
+  type RunInHand,
+  waitForChildren,
+} from "./give-back.ts";
 import { PutOff, type PutOffReason } from "./put-off.ts";
 import { rateLimitWaitMs } from "./rate-limit-wait.ts";
 import { SettleBatch } from "./settle-batch.ts";
@@ -34,7 +40,7 @@ export type QueueWorkerEvents = {
   "task:completed": { taskId: string; tenantId: string; result: unknown };
   /** When a run failed; `isFinal` when there will be no other. */
   "task:failed": { taskId: string; tenantId: string; error: Error; isFinal: boolean };
-  /** When a run was put off: `reason` is `slot`, `defer`, `shutdown` or `callback`. */
+  /** When a run was put off: `reason` is `slot`, `defer`, `shutdown`, `callback` or `children`. */
   "task:put-off": { taskId: string; tenantId: string; reason: string };
 };
 
@@ -297,6 +303,10 @@ class BullmqQueueWorker implements QueueWorker {
       this.#putOff(reason.kind, job, tenantId);
       if (reason.kind === "callback") return await parkForCallback(inHand, { tenantId, ...reason });
       if (reason.kind === "shutdown") return await giveBack(inHand, request);
+      if (reason.kind === "children") {
+        keepsSlot = false;
+        return await waitForChildren(inHand, request);
+      }
       await this.#countDefer(job);
       return await giveBack(inHand, { ...request, dueAt: Date.now() + reason.delayMs });
     } finally {
@@ -311,7 +321,7 @@ class BullmqQueueWorker implements QueueWorker {
 
   #putOff(reason: string, job: Job, tenantId: string): void {
     if (reason === "slot") this.#counters.parked++;
-    else if (reason !== "callback") this.#counters.deferred++;
+    else if (reason === "defer" || reason === "shutdown") this.#counters.deferred++;
     this.#emitter.emit("task:put-off", { taskId: job.id ?? "", tenantId, reason });
   }
 

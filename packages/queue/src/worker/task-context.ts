@@ -1,6 +1,7 @@
 import type { Logger } from "@millrace/core";
 import type { CallbackRegistration } from "../callbacks/callbacks.ts";
 import type { TenantAllocation } from "../tenants/tenant-store.ts";
+import type { Children } from "./children.ts";
 
 /** One task as a handler sees it. */
 export interface Task<Input> {
@@ -53,6 +54,8 @@ export interface TaskContext {
     dispatch: (registration: CallbackRegistration) => Promise<void>,
     options?: AwaitCallbackOptions,
   ) => Promise<Payload>;
+  /** Tasks that this task decomposes into. */
+  children: Children;
 }
 
 /** Does one task and gives its result. */

@@ -6,6 +6,7 @@ import { validate } from "../standard-schema.ts";
 import type { TaskEnvelope } from "../task.ts";
 import type { TenantAllocation } from "../tenants/tenant-store.ts";
 import { inSpan, SpanKind, traceIdOf } from "../tracing.ts";
+import { childrenOf } from "./children.ts";
 import { PutOff } from "./put-off.ts";
 import type { AwaitCallbackOptions, Task, TaskContext } from "./task-context.ts";
 import type { ResolvedQueueWorkerOptions } from "./worker-options.ts";
@@ -88,6 +89,7 @@ function createContext(parts: TaskRunParts, task: Task<unknown>, signal: AbortSi
     signal,
     logger: taskLogger(parts, task),
     progress: (value) => job.updateProgress(value),
+    children: childrenOf(job, parts.options.queue, task.tenantId),
     defer(delayMs) {
       throw new PutOff({ kind: "defer", delayMs });
     },

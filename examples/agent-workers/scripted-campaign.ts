@@ -105,6 +105,8 @@ async function waitForNone(read: () => Promise<string[]>): Promise<string[]> {
   }
 }
 
+const nothing = () => {};
+
 /** Reads server-sent events until enough campaigns are done. */
 async function listen(url: string, closers: CloserStack) {
   const abort = new AbortController();
@@ -112,7 +114,7 @@ async function listen(url: string, closers: CloserStack) {
   const response = await fetch(url, { signal: abort.signal });
   const done: Done[] = [];
   let texts = 0;
-  let wake = () => {};
+  let wake = nothing;
   void (async () => {
     let rest = "";
     const decoder = new TextDecoder();

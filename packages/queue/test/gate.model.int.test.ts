@@ -38,7 +38,7 @@ class Rig {
 
   async configure(tenantId: string, cap: number, weight = 1): Promise<void> {
     this.caps.set(tenantId, cap);
-    const limits = { version: this.version++, fields: { cap, weight, enabled: 1 } };
+    const limits = { version: this.version++, json: JSON.stringify({ cap, weight, enabled: 1 }) };
     await this.gate.configureTenant(tenantId, { limits });
     // Twice: every script is idempotent.
     await this.gate.configureTenant(tenantId, { limits });

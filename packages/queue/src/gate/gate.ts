@@ -83,7 +83,7 @@ export class Gate {
       jobId,
       dueAt ?? "",
       limits?.version ?? "",
-      limits ? JSON.stringify(limits.fields) : "",
+      limits?.json ?? "",
       month ?? "",
       feed ? "1" : "0",
     ];
@@ -107,7 +107,7 @@ export class Gate {
       run.jobId,
       run.attempt,
       limits?.version ?? "",
-      limits ? JSON.stringify(limits.fields) : "",
+      limits?.json ?? "",
     ]);
     return granted === 1;
   }
@@ -119,7 +119,7 @@ export class Gate {
     return (await this.#run("configure-tenant", [
       tenantId,
       limits?.version ?? "",
-      limits ? JSON.stringify(limits.fields) : "",
+      limits?.json ?? "",
       isPaused === undefined ? "" : isPaused ? "1" : "0",
     ])) as number;
   }

@@ -3,7 +3,8 @@ import type { RoleAllocation } from "../tenants/plan.ts";
 /** A tenant's limits as the gate stores them, under a version so that an older copy never wins. */
 export interface TenantLimits {
   version: number;
-  fields: Readonly<Record<string, string | number>>;
+  /** The limits as the scripts take them: JSON of a flat object. */
+  json: string;
 }
 
 /** What the gate enforces of an allocation. Absent limits are sent as -1: a hash field cannot be unset. */
@@ -11,7 +12,7 @@ export function toTenantLimits(allocation: RoleAllocation, version: number): Ten
   const { rate } = allocation;
   return {
     version,
-    fields: {
+    json: JSON.stringify({
       cap: allocation.maxConcurrent,
       weight: allocation.weight,
       enabled: allocation.isEnabled ? 1 : 0,
@@ -19,6 +20,6 @@ export function toTenantLimits(allocation: RoleAllocation, version: number): Ten
       quota: allocation.monthlyTaskLimit ?? -1,
       ratePerMs: rate ? rate.startsPerSecond / 1_000 : -1,
       rateBurst: rate?.burst ?? -1,
-    },
+    }),
   };
 }

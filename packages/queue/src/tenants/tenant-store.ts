@@ -60,6 +60,8 @@ export interface TenantStore extends Component {
 interface StoredRecord {
   version: number;
   record: TenantRecord | undefined;
+  /** What was worked out of it, by role: adding a task asks each time. */
+  allocations: Map<string, TenantAllocation>;
 }
 
 /**
@@ -135,7 +137,13 @@ class RedisTenantStore implements TenantStore {
 
   async allocation(tenantId: string, role: string): Promise<TenantAllocation> {
     assertTenantId(tenantId);
-    return this.#allocate(tenantId, role, await this.#cached(tenantId));
+    const stored = await this.#cached(tenantId);
+    let allocation = stored.allocations.get(role);
+    if (allocation === undefined) {
+      allocation = this.#allocate(tenantId, role, stored);
+      stored.allocations.set(role, allocation);
+    }
+    return allocation;
   }
 
   async list(): Promise<Array<{ tenantId: string; record: TenantRecord }>> {
@@ -179,7 +187,7 @@ class RedisTenantStore implements TenantStore {
       tenantId,
       text,
     ])) as number;
-    const stored = { version, record };
+    const stored = { version, record, allocations: new Map<string, TenantAllocation>() };
     this.#cache.set(tenantId, { readAt: performance.now(), stored });
     const queues = await client.hvals(this.#key("queues"));
     await Promise.all(
@@ -205,7 +213,7 @@ class RedisTenantStore implements TenantStore {
 
   async #read(tenantId: string): Promise<StoredRecord> {
     const text = await this.#running().hget(this.#key("tenants"), tenantId);
-    return text === null ? { version: 0, record: undefined } : parseStored(text);
+    return text === null ? emptyRecord() : parseStored(text);
   }
 
   #key(name: string): string {
@@ -225,11 +233,16 @@ class RedisTenantStore implements TenantStore {
 
 function parseStored(text: string): StoredRecord {
   const colon = text.indexOf(":");
-  if (colon < 0) return { version: 0, record: undefined };
+  if (colon < 0) return emptyRecord();
   return {
     version: Number(text.slice(0, colon)),
     record: JSON.parse(text.slice(colon + 1)) as TenantRecord,
+    allocations: new Map(),
   };
+}
+
+function emptyRecord(): StoredRecord {
+  return { version: 0, record: undefined, allocations: new Map() };
 }
 
 function unknownPlan(tenantId: string, plan: string) {

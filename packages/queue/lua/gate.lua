@@ -62,20 +62,35 @@ local function configure(tenant, version, config)
   rcall("HSET", key, unpack(flat))
 end
 
+-- Read once per call: most queues have nobody blocked.
+local hasBlocked
+local function isBlocked(tenant)
+  if hasBlocked == nil then hasBlocked = rcall("EXISTS", G .. "blocked") == 1 end
+  return hasBlocked and rcall("ZSCORE", G .. "blocked", tenant)
+end
+
+local clocks = {}
+local movedClocks = {}
+local function clockOf(class)
+  if not clocks[class] then clocks[class] = tonumber(rcall("GET", G .. "vnow:" .. class)) or 0 end
+  return clocks[class]
+end
+
+local VIRTUAL_TIME_FIELD = { ["1"] = 5, ["5"] = 6, ["10"] = 7 }
+
 -- Puts the tenant where its state says: into the ring of its first staged job, or into none.
 local function rank(tenant)
   local key = G .. "t:" .. tenant
-  local state = rcall("HMGET", key, "ring", "paused", "enabled", "cap")
+  local state = rcall("HMGET", key, "ring", "paused", "enabled", "cap", "vt:1", "vt:5", "vt:10")
   local ring = state[1]
   local head = rcall("ZRANGE", G .. "s:" .. tenant, 0, 0, "WITHSCORES")
-  local held = rcall("SCARD", G .. "l:" .. tenant)
   local class = false
   if head[1] then
-    local isEligible = state[2] ~= "1" and state[3] ~= "0" and held < (tonumber(state[4]) or 1)
-    if isEligible and not rcall("ZSCORE", G .. "blocked", tenant) then
+    if state[2] ~= "1" and state[3] ~= "0" and not isBlocked(tenant)
+      and rcall("SCARD", G .. "l:" .. tenant) < (tonumber(state[4]) or 1) then
       class = classOf(tonumber(head[2]))
     end
-  elseif held == 0 then
+  elseif rcall("EXISTS", G .. "l:" .. tenant) == 0 then
     rcall("SREM", G .. "lt", tenant)
   end
   if ring and ring ~= class then
@@ -84,11 +99,10 @@ local function rank(tenant)
   end
   if class then
     -- Idling earns no credit: who comes back starts at the clock of the class.
-    local own = tonumber(rcall("HGET", key, "vt:" .. class)) or 0
-    local clock = tonumber(rcall("GET", G .. "vnow:" .. class)) or 0
+    local own = tonumber(state[VIRTUAL_TIME_FIELD[class]]) or 0
     local size = ringSize(class)
     ringSizes[class] = size
-      + rcall("ZADD", G .. "ready:" .. class, string.format("%.17g", math.max(own, clock)), tenant)
+      + rcall("ZADD", G .. "ready:" .. class, string.format("%.17g", math.max(own, clockOf(class))), tenant)
     if ring ~= class then rcall("HSET", key, "ring", class) end
   end
   return class
@@ -152,12 +166,16 @@ local function pickClass()
   return best
 end
 
-local function saveCredits()
+local function saveClocksAndCredits()
+  for class in pairs(movedClocks) do
+    rcall("SET", G .. "vnow:" .. class, string.format("%.17g", clocks[class]))
+  end
   if not credits then return end
   rcall("HSET", G .. "wrr", "1", credits["1"], "5", credits["5"], "10", credits["10"])
 end
 
 local function returnDue()
+  if rcall("EXISTS", G .. "blocked", G .. "defer") == 0 then return end
   local blocked = rcall("ZRANGEBYSCORE", G .. "blocked", "-inf", now, "LIMIT", 0, 200)
   for _, tenant in ipairs(blocked) do
     rcall("ZREM", G .. "blocked", tenant)
@@ -187,11 +205,16 @@ local function rateWait(state)
   return 0, value
 end
 
+local function windowAndQueued()
+  return tonumber(rcall("GET", G .. "window")) or 16,
+    rcall("LLEN", B .. "wait") + rcall("ZCARD", B .. "prioritized")
+end
+
 -- Admits staged jobs while the window has room. Returns how many.
-local function feed(limit)
+local function feed(limit, window, queued)
   returnDue()
-  local window = tonumber(rcall("GET", G .. "window")) or 16
-  local room = window - rcall("LLEN", B .. "wait") - rcall("ZCARD", B .. "prioritized")
+  if not window then window, queued = windowAndQueued() end
+  local room = window - queued
   local admitted = 0
   local steps = 0
   while room > 0 and admitted < limit and steps < 2000 do
@@ -205,6 +228,7 @@ local function feed(limit)
     local wait, value = rateWait(state)
     if wait > 0 then
       rcall("ZADD", G .. "blocked", now + wait, tenant)
+      hasBlocked = true
     else
       local id = rcall("ZPOPMIN", G .. "s:" .. tenant)[1]
       -- Otherwise it is a ghost: removed, promoted by hand or running already.
@@ -216,7 +240,8 @@ local function feed(limit)
           enqueue(id, tonumber(job[1]) or 0, false)
           local next = string.format("%.17g", time + 1 / (tonumber(state[1]) or 1))
           rcall("HSET", key, "vt:" .. class, next)
-          rcall("SET", G .. "vnow:" .. class, string.format("%.17g", time))
+          clocks[class] = time
+          movedClocks[class] = true
           if value then rcall("HSET", key, "rateValue", tostring(value - 1), "rateAt", now) end
           admitted = admitted + 1
           room = room - 1
@@ -226,14 +251,13 @@ local function feed(limit)
     rank(tenant)
   end
   if admitted > 0 then wake() end
-  saveCredits()
+  saveClocksAndCredits()
   return admitted
 end
 
 local function feedIfHungry()
-  local window = tonumber(rcall("GET", G .. "window")) or 16
-  local queued = rcall("LLEN", B .. "wait") + rcall("ZCARD", B .. "prioritized")
-  if queued * 2 < window then feed(window) end
+  local window, queued = windowAndQueued()
+  if queued * 2 < window then feed(window, window, queued) end
 end
 
 -- When the oldest waiting timer of the gate is due, or -1.

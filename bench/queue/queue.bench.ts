@@ -142,4 +142,4 @@ for (const [scenario, rigs, measure] of scenarios) {
     }
   }
 }
-console.log(JSON.stringify(rows, undefined, 1));
+process.stdout.write(`${JSON.stringify(rows, undefined, 1)}\n`);

@@ -10,7 +10,7 @@ import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { Registry } from "prom-client";
 
-export type Job = { tenantId: string; at: number };
+type Job = { tenantId: string; at: number };
 
 /** One way of running jobs, over a Redis of its own. */
 export interface Rig {

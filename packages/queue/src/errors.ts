@@ -1,8 +1,7 @@
 import { MillraceError } from "@millrace/core";
 
-/** Codes thrown by `@millrace/queue`; listed with their way out in docs/reference/queue-errors.md. */
+/** Codes thrown by `@millrace/queue`; listed with their way out in docs/reference/queue.md. */
 export type QueueErrorCode =
-  | "QUEUE_CALLBACK_REFUSED"
   | "QUEUE_CALLBACK_TIMED_OUT"
   | "QUEUE_CLOSED"
   | "QUEUE_DEFER_LIMIT"

@@ -28,7 +28,7 @@ export interface DesiredWorkersOptions {
 }
 
 /** Tasks that could run now: what a tenant has staged beyond its cap does not count. */
-export function admissibleTasks(tenants: readonly TenantDepth[]): number {
+function admissibleTasks(tenants: readonly TenantDepth[]): number {
   let tasks = 0;
   for (const { staged, held, maxConcurrent, isPaused } of tenants) {
     tasks += held;

@@ -35,7 +35,7 @@ export function duplicateClient(client: RedisClient): RedisClient {
   return client instanceof Cluster ? client.duplicate() : client.duplicate();
 }
 
-export function isClient(input: RedisConnectionInput): input is RedisClient {
+function isClient(input: RedisConnectionInput): input is RedisClient {
   return "defineCommand" in input && typeof input.defineCommand === "function";
 }
 

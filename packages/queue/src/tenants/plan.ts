@@ -38,7 +38,7 @@ const fields = {
   adapterOverride: z.string().min(1).optional(),
 };
 
-export const roleAllocationSchema = z.strictObject({
+const roleAllocationSchema = z.strictObject({
   ...fields,
   isEnabled: fields.isEnabled.default(true),
   maxConcurrent: fields.maxConcurrent.default(1),

@@ -11,10 +11,10 @@ import {
   createCallbacks,
 } from "../src/callbacks/callbacks.ts";
 import { signWebhook } from "../src/callbacks/standard-webhooks.ts";
-import { findViolations } from "../src/gate/invariants.ts";
 import type { AwaitCallbackOptions } from "../src/worker/task-context.ts";
 import { type Fixture, openFixture } from "./support/fixture.ts";
 import { redisService } from "./support/redis.ts";
+import { violationsAtRest } from "./support/violations-at-rest.ts";
 
 const SECRET = "a secret that both sides know";
 const BASE = "http://control.test/callbacks";
@@ -72,7 +72,7 @@ describe("callbacks", () => {
     expect((await fixture.queue.gate.depths(["acme"]))[0]).toMatchObject({ held: 1, staged: 1 });
     await fixture.queue.reconcile();
     expect((await fixture.queue.gate.depths(["acme"]))[0]).toMatchObject({ held: 1, staged: 1 });
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
     const response = await callbacks.fetch(signed(url(), { words: 7 }));
     expect(response.status).toBe(200);
     expect((await completed(taskId)).result).toEqual({ words: 7 });
@@ -139,7 +139,7 @@ describe("callbacks", () => {
     expect(dispatched).toHaveLength(1);
     expect((await fixture.queue.deadLetters.list())[0]?.reason).toMatch(/no callback/);
     expect((await callbacks.fetch(signed(url(), "late"))).status).toBe(410);
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
   });
 
   it("frees the slot meanwhile when asked to, and takes one again afterwards", async () => {
@@ -200,7 +200,7 @@ describe("callbacks", () => {
         expect((await completed(taskId)).result).toEqual({ words: 9 });
         expect([...seen.keys()]).toEqual([`${taskId}:1.1`]);
         await waitFor(async () => (await fixture.queue.gate.activeTenants()).length === 0);
-        expect(await findViolations(fixture.queue)).toEqual([]);
+        expect(await violationsAtRest(fixture.queue)).toEqual([]);
       } finally {
         const gone = once(second, "exit");
         second.kill("SIGKILL");

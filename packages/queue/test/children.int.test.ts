@@ -2,10 +2,10 @@ import { silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findViolations } from "../src/gate/invariants.ts";
 import { createQueue, type Queue } from "../src/queue.ts";
 import { createQueueWorker } from "../src/worker/queue-worker.ts";
 import { type Data, type Fixture, openFixture } from "./support/fixture.ts";
+import { violationsAtRest } from "./support/violations-at-rest.ts";
 
 describe("a task that decomposes into others", () => {
   let fixture: Fixture;
@@ -81,8 +81,8 @@ describe("a task that decomposes into others", () => {
     expect(new Set(priorities)).toEqual(new Set([1]));
     expect(view.attemptsMade).toBe(1);
     await worker.close();
-    expect(await findViolations(fixture.queue)).toEqual([]);
-    expect(await findViolations(writers)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(writers)).toEqual([]);
   });
 
   it("refuses children under another hash tag before anything is added", async () => {

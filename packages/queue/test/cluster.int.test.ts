@@ -8,6 +8,7 @@ import { createEventHub } from "../src/events/event-hub.ts";
 import { findViolations } from "../src/gate/invariants.ts";
 import { createTokenLimits } from "../src/limits/token-limits.ts";
 import { openFixture } from "./support/fixture.ts";
+import { violationsAtRest } from "./support/violations-at-rest.ts";
 
 describe("on a Redis Cluster of three primaries and three replicas", () => {
   let cluster: RedisCluster;
@@ -56,7 +57,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
           );
           await waitFor(() => worker.status().completed === 100);
           expect(worker.status().parked).toBe(0);
-          expect(await findViolations(fixture.queue)).toEqual([]);
+          expect(await violationsAtRest(fixture.queue)).toEqual([]);
         }),
       );
       expect(highest).toBe(2);
@@ -136,7 +137,8 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
         async () => (await fixture.queue.bullmq.getJobCounts("completed"))["completed"] === 20,
         { timeoutMs: 30_000 },
       );
-      expect(worker.status().completed).toBe(20);
+      // The worker may not have heard of every end: replies were lost with the primary.
+      expect(worker.status().failed).toBe(0);
       await waitFor(async () => (await findViolations(fixture.queue)).length === 0);
     } finally {
       await fixture.close();

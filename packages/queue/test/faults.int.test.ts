@@ -4,10 +4,10 @@ import { waitFor } from "@millrace/core/testing";
 import { startRedis } from "@millrace/services";
 import { Redis } from "ioredis";
 import { describe, expect, it } from "vitest";
-import { findViolations } from "../src/gate/invariants.ts";
 import { assertRedisFits } from "../src/redis-client.ts";
 import { openFixture } from "./support/fixture.ts";
 import { redisService } from "./support/redis.ts";
+import { violationsAtRest } from "./support/violations-at-rest.ts";
 
 const WORKER = new URL("./fixtures/kill-worker.ts", import.meta.url).pathname;
 
@@ -48,7 +48,7 @@ describe("when Redis misbehaves", () => {
     await waitFor(async () => (await fixture.queue.gate.activeTenants()).length === 0, {
       timeoutMs: 20_000,
     });
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
     expect(worker.health()).toEqual({ healthy: true });
     await fixture.close();
   });
@@ -83,7 +83,7 @@ describe("a worker process that is told to stop", () => {
     child.kill("SIGTERM");
     expect(await gone).toEqual([0, null]);
     expect(await fixture.queue.status()).toMatchObject({ running: 0 });
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
     const entries = await fixture.client.xrange(`${fixture.queue.keys.bullmq}events`, "-", "+");
     expect(entries.filter(([, fields]) => fields[1] === "stalled")).toEqual([]);
     const worker = await fixture.worker({ concurrency: 10 });

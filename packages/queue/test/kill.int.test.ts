@@ -5,7 +5,7 @@ const isSoak = process.env["MILLRACE_SOAK"] === "1";
 
 describe("workers that are killed at random", () => {
   it("lose no task, exceed no cap and leave no slot behind, while caps change and people promote and remove", async () => {
-    const jobs = isSoak ? 100_000 : 4_000;
+    const jobs = isSoak ? 100_000 : 3_000;
     const report = await killRun({
       jobs,
       tenants: 50,
@@ -28,7 +28,7 @@ describe("workers that are killed at random", () => {
 
   it("would be caught by the same check if the gate allowed five where three are allowed", async () => {
     const report = await killRun({
-      jobs: 400,
+      jobs: 300,
       tenants: 3,
       gateCap: 5,
       killEveryMs: undefined,

@@ -5,6 +5,7 @@ import { findViolations } from "../src/gate/invariants.ts";
 import { createScheduler } from "../src/scheduler.ts";
 import { monthOf } from "../src/tenants/month.ts";
 import { type Fixture, openFixture } from "./support/fixture.ts";
+import { violationsAtRest } from "./support/violations-at-rest.ts";
 
 const codeOf = (error: unknown) => (error as { code?: string }).code;
 
@@ -25,7 +26,7 @@ describe("adding tasks", () => {
     expect(new Set(refused.map(codeOf))).toEqual(new Set(["QUEUE_QUOTA_EXCEEDED"]));
     const counts = await fixture.queue.bullmq.getJobCounts("delayed", "prioritized");
     expect((counts["delayed"] ?? 0) + (counts["prioritized"] ?? 0)).toBe(20);
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
   });
 
   it("does not count a retry or a redrive against the quota again", async () => {
@@ -87,7 +88,7 @@ describe("adding tasks", () => {
     expect(new Set(byKey.map((added) => ("taskId" in added ? added.taskId : "error"))).size).toBe(
       1,
     );
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
   });
 
   it("keeps a deduplication window after the task has finished and is gone", async () => {
@@ -121,7 +122,7 @@ describe("adding tasks", () => {
     await expect(fixture.queue.add({ tenantId: "a|b", data: {} })).rejects.toMatchObject({
       code: "CONFIG_INVALID",
     });
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
   });
 
   it("fails stored input that no longer fits its schema without running or retrying it", async () => {
@@ -181,7 +182,7 @@ describe("adding tasks", () => {
     await waitFor(() => worker.status().completed === 30 - removed);
     expect(highest).toBe(2);
     await waitFor(async () => (await queue.gate.activeTenants()).length === 0);
-    expect(await findViolations(queue)).toEqual([]);
+    expect(await violationsAtRest(queue)).toEqual([]);
   });
 
   it("pauses, resumes and cancels a tenant without touching others", async () => {
@@ -198,7 +199,7 @@ describe("adding tasks", () => {
     await queue.addBulk(Array.from({ length: 4 }, () => ({ tenantId: "acme", data: {} })));
     expect(await queue.cancelTenant("acme")).toBe(4);
     expect(await queue.status()).toMatchObject({ staged: 0, delayed: 0 });
-    expect(await findViolations(queue)).toEqual([]);
+    expect(await violationsAtRest(queue)).toEqual([]);
   });
 
   it("asks for workers by what may run, not by what waits", async () => {

@@ -1,7 +1,7 @@
 import { waitFor } from "@millrace/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { findViolations } from "../src/gate/invariants.ts";
 import { type Fixture, openFixture } from "./support/fixture.ts";
+import { violationsAtRest } from "./support/violations-at-rest.ts";
 
 describe("a queue and its worker", () => {
   let fixture: Fixture;
@@ -31,7 +31,7 @@ describe("a queue and its worker", () => {
     expect(view.result).toEqual({ words: 3 });
     expect(starts).toEqual([1]);
     expect(worker.status()).toMatchObject({ completed: 1, parked: 0 });
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
   });
 
   it("never runs more of a tenant's tasks than its cap, and keeps one activation per task", async () => {
@@ -56,7 +56,7 @@ describe("a queue and its worker", () => {
     await waitFor(() => worker.status().completed === 200);
     expect(highest).toBe(2);
     expect(worker.status().parked).toBe(0);
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
     expect(await fixture.queue.gate.activeTenants()).toEqual([]);
   });
 
@@ -73,7 +73,7 @@ describe("a queue and its worker", () => {
     expect(attempts).toEqual([1, 2, 3]);
     const [letter] = await fixture.queue.deadLetters.list({ tenantId: "acme" });
     expect(letter).toMatchObject({ taskId, tenantId: "acme", reason: "no luck" });
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
   });
 
   it("gives running tasks back when it closes, at their place and without an attempt", async () => {
@@ -86,7 +86,7 @@ describe("a queue and its worker", () => {
     const { taskId } = await fixture.queue.add({ tenantId: "acme", data: {} });
     await waitFor(() => first.status().running === 1);
     await first.close({ graceMs: 50 });
-    expect(await findViolations(fixture.queue)).toEqual([]);
+    expect(await violationsAtRest(fixture.queue)).toEqual([]);
     const attempts: number[] = [];
     await fixture.worker({
       handler: ({ attempt }) => {

@@ -184,13 +184,14 @@ class BullmqQueueWorker implements QueueWorker {
     await worker.waitUntilReady();
     const backend = worker.getBackend();
     const gate = new Gate(await rawClient(backend), queue.keys);
-    const settles = new SettleBatch(gate, (error) =>
-      this.#logger.warn({ err: error }, "slots not given back yet; reconcile will"),
+    // A worker that ends closes its connection before the last batch may have left.
+    const settles = new SettleBatch(
+      () => (this.state === "draining" ? queue.gate : gate),
+      (error) => this.#logger.warn({ err: error }, "slots not given back yet; reconcile will"),
     );
     this.#parts = { worker, backend, gate, settles };
     const upkeep = new Upkeep({
       queue,
-      gate,
       concurrency: () => worker.concurrency,
       reconcileIntervalMs: options.reconcileIntervalMs,
       logger: this.#logger,

@@ -6,7 +6,7 @@ const MAX_BATCH = 128;
 
 /** Gives slots back: at once when runs end now and then, in small batches when they end in droves. */
 export class SettleBatch {
-  readonly #gate: Gate;
+  readonly #gate: () => Gate;
   readonly #onError: (error: unknown) => void;
   #runs: SettledRun[] = [];
   #sentAt = 0;
@@ -14,7 +14,7 @@ export class SettleBatch {
   #sending: Promise<unknown> = Promise.resolve();
 
   /** A failed send is only reported: reconcile frees what it would have freed. */
-  constructor(gate: Gate, onError: (error: unknown) => void) {
+  constructor(gate: () => Gate, onError: (error: unknown) => void) {
     this.#gate = gate;
     this.#onError = onError;
   }
@@ -45,7 +45,9 @@ export class SettleBatch {
     if (runs.length === 0) return;
     this.#runs = [];
     this.#sentAt = performance.now();
-    const settling = this.#gate.settle(runs).catch((error: unknown) => this.#onError(error));
+    const settling = this.#gate()
+      .settle(runs)
+      .catch((error: unknown) => this.#onError(error));
     this.#sending = Promise.all([this.#sending, settling]);
   }
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { LogThrottle, type Logger } from "@millrace/core";
-import type { Gate } from "../gate/gate.ts";
 import type { Queue } from "../queue.ts";
 
 const LEADER_INTERVAL_MS = 500;
@@ -10,7 +9,6 @@ const LEADER_MS = 3_000;
 
 export interface UpkeepParts {
   queue: Queue;
-  gate: Gate;
   concurrency: () => number;
   reconcileIntervalMs: number;
   logger: Logger;
@@ -81,6 +79,11 @@ export class Upkeep {
   }
 
   #tick(concurrency = this.#parts.concurrency()) {
-    return this.#parts.gate.tick({ id: this.#id, concurrency, ttlMs: TTL_MS, leaderMs: LEADER_MS });
+    return this.#parts.queue.gate.tick({
+      id: this.#id,
+      concurrency,
+      ttlMs: TTL_MS,
+      leaderMs: LEADER_MS,
+    });
   }
 }

@@ -3,9 +3,9 @@ import { waitFor } from "@millrace/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type CallbackRegistration, createCallbacks } from "../../src/callbacks/callbacks.ts";
 import { signWebhook } from "../../src/callbacks/standard-webhooks.ts";
-import { findViolations } from "../../src/gate/invariants.ts";
 import { createScheduler } from "../../src/scheduler.ts";
 import { type Fixture, openFixture } from "./fixture.ts";
+import { violationsAtRest } from "./violations-at-rest.ts";
 
 const SECRET = "a secret that both sides know";
 
@@ -36,7 +36,7 @@ export function describeConformance(version: string): void {
       await waitFor(() => worker.status().completed === 60);
       expect(highest).toBe(2);
       expect(worker.status().parked).toBe(0);
-      expect(await findViolations(fixture.queue)).toEqual([]);
+      expect(await violationsAtRest(fixture.queue)).toEqual([]);
     });
 
     it("parks, promotes, retries, fails, redrives and gives back", async () => {
@@ -69,7 +69,7 @@ export function describeConformance(version: string): void {
         await waitFor(() => second.status().parked === 1);
       }
       await second.close({ graceMs: 50 });
-      expect(await findViolations(queue)).toEqual([]);
+      expect(await violationsAtRest(queue)).toEqual([]);
       expect(await queue.status()).toMatchObject({ running: 0 });
     });
 

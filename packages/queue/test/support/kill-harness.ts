@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { waitFor } from "@millrace/core/testing";
-import { findViolations } from "../../src/gate/invariants.ts";
 import { openFixture } from "./fixture.ts";
 import { redisService } from "./redis.ts";
+import { violationsAtRest } from "./violations-at-rest.ts";
 
 const WORKER = new URL("../fixtures/kill-worker.ts", import.meta.url).pathname;
 
@@ -106,7 +106,7 @@ export async function killRun(options: KillRunOptions): Promise<KillRunReport> {
     return {
       kills,
       ...judge(await client.xrange(`${prefix}:log`, "-", "+"), ids, removed),
-      gateViolations: await findViolations(queue),
+      gateViolations: await violationsAtRest(queue),
       leftInQueue: await remaining(),
       activeTenants: await queue.gate.activeTenants(),
     };

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
   existsSync,
@@ -18,6 +17,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { createBuffer } from "../../src/buffer/buffer.ts";
 import { createMemoryLogger, waitFor } from "../../src/testing.ts";
 import { spawnFixture } from "../fixtures/spawn-fixture.ts";
+import { fillDisk, smallDisk } from "./fixtures/small-disk.ts";
 import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 import {
   appendNumbers,
@@ -27,18 +27,6 @@ import {
   texts,
   WIDE,
 } from "../fixtures/test-buffer.ts";
-
-/** A file system of a few megabytes, unmounted when the test ends. */
-function smallDisk(): { folder: string; remount: (options: string) => void } {
-  const folder = join(temporaryFolder(), "disk");
-  mkdirSync(folder);
-  execFileSync("mount", ["-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]);
-  onTestFinished(() => void execFileSync("umount", ["--lazy", folder]));
-  return {
-    folder,
-    remount: (options) => void execFileSync("mount", ["-o", `remount,${options}`, folder]),
-  };
-}
 
 test("a second buffer of the same process is refused, and the first goes on", async () => {
   const first = await startBuffer();
@@ -162,7 +150,7 @@ function overwrite(path: string, from: number, bytes: number): void {
 }
 
 test("a read-only disk is refused at start", async () => {
-  const { folder, remount } = smallDisk();
+  const { folder, remount } = smallDisk(2);
   const path = join(folder, "buffer.db");
   const before = await startBuffer({ path });
   await before.append(Buffer.from("a"));
@@ -181,67 +169,13 @@ test("a read-only disk is refused at start", async () => {
 });
 
 test("a full disk is refused at start", async () => {
-  const { folder } = smallDisk();
-  fill(join(folder, "ballast"));
+  const { folder } = smallDisk(2);
+  fillDisk(join(folder, "ballast"));
   await expect(startBuffer({ path: join(folder, "buffer.db") })).rejects.toMatchObject({
     code: "BUFFER_NOT_WRITABLE",
     message: expect.stringMatching(/free space/),
   });
 });
-
-test("a disk that fills up refuses payloads, loses none, and recovers by itself", async () => {
-  const { folder } = smallDisk();
-  const buffer = await startBuffer({ path: join(folder, "buffer.db"), groupMaxRows: 5 });
-  const acknowledged: string[] = [];
-  const failures: unknown[] = [];
-  let next = 0;
-  const appendNext = async () => {
-    const text = `${next++}:`.padEnd(10_000, "x");
-    try {
-      await buffer.append(Buffer.from(text));
-      acknowledged.push(text);
-    } catch (error) {
-      failures.push(error);
-    }
-  };
-  await appendNext();
-  fill(join(folder, "ballast"), 1024 * 1024);
-  while (failures.length < 20) {
-    await Promise.all(Array.from({ length: 20 }, appendNext));
-  }
-  expect(failures[0]).toMatchObject({ code: "BUFFER_WRITE_FAILED", retryable: true });
-  expect(failures.at(-1)).toMatchObject({ code: "BUFFER_DISK_LOW", retryable: true });
-  expect(buffer.state).toBe("running");
-  expect(buffer.health()).toMatchObject({ healthy: false, reason: expect.stringMatching(/full/) });
-  const { failedRows, diskLowRows } = buffer.status();
-  expect(failedRows + diskLowRows).toBe(failures.length);
-
-  rmSync(join(folder, "ballast"));
-  // Nobody appends: behind a load balancer an unhealthy agent gets nothing to append.
-  await waitFor(() => buffer.health().healthy);
-  await appendNext();
-  expect(acknowledged.at(-1)).toMatch(new RegExp(`^${next - 1}:`));
-  const session = openSession(buffer.options.path, buffer.registerOwner().owner);
-  expect(texts(session.claim(WIDE))).toEqual(acknowledged);
-  expect(buffer.status().rows).toBe(acknowledged.length);
-});
-
-/** Fills the disk that `path` is on, but for `spareBytes`. */
-function fill(path: string, spareBytes = 0): void {
-  const file = openSync(path, "w");
-  const chunk = Buffer.alloc(64 * 1024);
-  let written = 0;
-  try {
-    for (; written < 2 * 1024 * 1024 - spareBytes - 64 * 1024; written += chunk.length) {
-      writeSync(file, chunk);
-    }
-    if (spareBytes === 0) for (;;) writeSync(file, Buffer.alloc(4096));
-  } catch {
-    // Full, as it should be.
-  } finally {
-    closeSync(file);
-  }
-}
 
 test("closing twice, and everything is let go: the file can be opened by someone else", async () => {
   const buffer = await startBuffer();

@@ -7,7 +7,7 @@ import { findDeadOwners } from "../owners.ts";
 import { isDamage, readDamageMark } from "../salvage/damage-mark.ts";
 import { findDamage, findHeaderDamage, findWalDamage } from "../soundness.ts";
 import { walFileBytes } from "../wal-size.ts";
-import { openReadOnly } from "./open-file.ts";
+import { assertExists, openReadOnly } from "./open-file.ts";
 
 /** What `millrace-buffer check` tells of a file. */
 export interface CheckReport {
@@ -42,6 +42,7 @@ const READ_ROWS = 500;
 
 /** Reads a whole file and tells what is in it and whether it is sound. Changes nothing. */
 export function check(path: string): CheckReport {
+  assertExists(path);
   const report: CheckReport = {
     path,
     damage: readDamageMark(path)?.reason,

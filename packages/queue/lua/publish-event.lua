@@ -1,0 +1,11 @@
+--[[
+  Stores an event of a tenant and tells the processes that serve its clients.
+
+  KEYS[1] the tenant's stream; ARGV[1] channel, under the same hash tag, [2] PUBLISH or SPUBLISH,
+  [3] type, [4] data, [5] events to keep, [6] seconds after which an idle stream goes.
+  Invariant: subscribers hear of events in the order of their ids. Returns the id.
+]]
+local id = redis.call("XADD", KEYS[1], "MAXLEN", "~", ARGV[5], "*", "type", ARGV[3], "data", ARGV[4])
+redis.call("EXPIRE", KEYS[1], ARGV[6])
+redis.call(ARGV[2], ARGV[1], cjson.encode({ id = id, type = ARGV[3], data = ARGV[4] }))
+return id

@@ -1,0 +1,257 @@
+import {
+  type CloserStack,
+  type CloseOptions,
+  type Component,
+  defaultLogger,
+  defaultMetrics,
+  type Health,
+  Lifecycle,
+  parseOptions,
+  publishMetric,
+  type StartOptions,
+} from "@millrace/core";
+import { Cluster } from "ioredis";
+import { queueError } from "../errors.ts";
+import { prepareScripts, runScript } from "../lua-scripts.ts";
+import { duplicateClient, openRedis, type RedisClient } from "../redis-client.ts";
+import { assertTenantId } from "../tenants/tenant-id.ts";
+import {
+  type EventHubOptions,
+  eventHubOptionsSchema,
+  type ResolvedEventHubOptions,
+} from "./event-hub-options.ts";
+import { SseClient } from "./sse-client.ts";
+import { isEventId, type StoredEvent } from "./stored-event.ts";
+
+/** An event for a tenant's clients. */
+export interface TenantEvent {
+  /** Name that clients listen for: letters, digits, `_`, `.`, `:` and `-`. */
+  type: string;
+  /** Anything that JSON can hold. */
+  data: unknown;
+}
+
+export interface EventHubStatus {
+  /** Clients served by this process. */
+  clients: number;
+  published: number;
+  /** Clients dropped because they read too slowly. */
+  dropped: number;
+}
+
+/** Events of tenants for their browsers: any process publishes, any process serves any tenant. */
+export interface EventHub extends Component {
+  /** @returns the event's id. */
+  publish(tenantId: string, event: TenantEvent): Promise<string>;
+  /**
+   * A `text/event-stream` response with a tenant's events. Check first that the client may see them.
+   *
+   * @param lastEventId the request's `Last-Event-ID`: what came after it is sent first; without one
+   * the stream begins now.
+   */
+  sse(tenantId: string, lastEventId?: string): Promise<Response>;
+  status(): EventHubStatus;
+}
+
+/**
+ * Creates the hub: a Redis stream per tenant for clients that come back, publish and subscribe for
+ * those that are here, over one subscriber connection per process (sharded in a cluster, Redis 7).
+ *
+ * @throws {@link MillraceError} `CONFIG_INVALID` for bad options.
+ */
+export function createEventHub(options: EventHubOptions): EventHub {
+  return new RedisEventHub(parseOptions(eventHubOptionsSchema, options, "createEventHub"));
+}
+
+const REPLAY_PAGE = 100;
+
+class RedisEventHub implements EventHub {
+  readonly name = "events";
+  readonly #options: ResolvedEventHubOptions;
+  readonly #lifecycle: Lifecycle;
+  readonly #clients = new Map<string, Set<SseClient>>();
+  /** Subscriptions under way or done, so that two clients of a tenant share one. */
+  readonly #subscribed = new Map<string, Promise<unknown>>();
+  readonly #counts = { published: 0, dropped: 0 };
+  #parts: { client: RedisClient; subscriber: RedisClient; isSharded: boolean } | undefined;
+
+  constructor(options: ResolvedEventHubOptions) {
+    this.#options = options;
+    this.#lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
+  }
+
+  get state() {
+    return this.#lifecycle.state;
+  }
+
+  get closed() {
+    return this.#lifecycle.closed;
+  }
+
+  start(options?: StartOptions): Promise<void> {
+    return this.#lifecycle.start(options);
+  }
+
+  close(options?: CloseOptions): Promise<void> {
+    return this.#lifecycle.close(options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  health(): Health {
+    const status = this.#parts?.subscriber.status ?? "not connected";
+    return status === "ready"
+      ? { healthy: true }
+      : { healthy: false, reason: `subscriber is ${status}` };
+  }
+
+  status(): EventHubStatus {
+    let clients = 0;
+    for (const set of this.#clients.values()) clients += set.size;
+    return { ...this.#counts, clients };
+  }
+
+  async publish(tenantId: string, { type, data }: TenantEvent): Promise<string> {
+    assertTenantId(tenantId);
+    if (!/^[\w.:-]{1,64}$/.test(type)) {
+      throw new TypeError(`event type ${JSON.stringify(type)}: use letters, digits, _ . : and -`);
+    }
+    const { client, isSharded } = this.#running();
+    const id = (await runScript(client, "publish-event", this.#key("stream", tenantId), [
+      this.#key("channel", tenantId),
+      isSharded ? "SPUBLISH" : "PUBLISH",
+      type,
+      JSON.stringify(data ?? null),
+      this.#options.keepEvents,
+      this.#options.keepSeconds,
+    ])) as string;
+    this.#counts.published++;
+    return id;
+  }
+
+  async sse(tenantId: string, lastEventId?: string): Promise<Response> {
+    assertTenantId(tenantId);
+    const { client } = this.#running();
+    const stream = this.#key("stream", tenantId);
+    const isReturning = lastEventId !== undefined && isEventId(lastEventId);
+    const sse = new SseClient({
+      lastEventId: isReturning ? lastEventId : "0-0",
+      maxBytes: this.#options.maxClientBytes,
+      onEnd: (reason) => this.#leave(tenantId, sse, reason),
+    });
+    // Subscribed before reading, so that nothing published in between is missed.
+    const set = this.#clients.get(tenantId) ?? new Set();
+    this.#clients.set(tenantId, set.add(sse));
+    await this.#subscribe(tenantId);
+    if (isReturning) {
+      const read = async (after: string) => {
+        const entries = await client.xrange(stream, `(${after}`, "+", "COUNT", REPLAY_PAGE);
+        return entries.map(([id, fields]) => toStoredEvent(id, fields));
+      };
+      // At the client's pace, so not awaited; a stream that cannot be read ends, and the client returns.
+      sse.replay(read).catch(() => sse.close());
+    } else sse.goLive();
+    return new Response(sse.stream, {
+      headers: {
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-cache, no-transform",
+        // Proxies of the nginx family hold streams back without it.
+        "x-accel-buffering": "no",
+      },
+    });
+  }
+
+  async #open(closers: CloserStack): Promise<void> {
+    const opened = openRedis(this.#options.connection);
+    closers.push(() => opened.close());
+    const { client } = opened;
+    prepareScripts(client);
+    const isSharded = client instanceof Cluster;
+    const subscriber = isSharded
+      ? client.duplicate(undefined, { shardedSubscribers: true })
+      : duplicateClient(client);
+    const logger = this.#options.logger ?? defaultLogger();
+    subscriber.on("error", (error: unknown) => logger.warn({ err: error }, "event subscriber"));
+    closers.push(() => subscriber.disconnect());
+    subscriber.on(isSharded ? "smessage" : "message", (channel: string, message: string) =>
+      this.#deliver(channel, message),
+    );
+    this.#parts = { client, subscriber, isSharded };
+    const timer = setInterval(
+      () => this.#forEachClient((sse) => sse.heartbeat()),
+      this.#options.heartbeatMs,
+    );
+    timer.unref();
+    closers.push(() => clearInterval(timer));
+    closers.push(() => this.#forEachClient((sse) => sse.close()));
+    closers.push(
+      publishMetric(
+        this.#options.metrics ?? defaultMetrics,
+        {
+          type: "gauge",
+          name: "millrace_events_clients",
+          help: "Clients that this process serves events.",
+        },
+        () => this.status().clients,
+      ),
+    );
+    await client.exists(this.#key("stream", "any"));
+  }
+
+  #deliver(channel: string, message: string): void {
+    const tenantId = channel.slice(channel.lastIndexOf("}:channel:") + "}:channel:".length);
+    const clients = this.#clients.get(tenantId);
+    if (!clients) return;
+    const event = JSON.parse(message) as StoredEvent;
+    for (const sse of clients) sse.push(event);
+  }
+
+  #subscribe(tenantId: string): Promise<unknown> {
+    const { subscriber, isSharded } = this.#running();
+    let subscribed = this.#subscribed.get(tenantId);
+    if (!subscribed) {
+      const channel = this.#key("channel", tenantId);
+      subscribed = isSharded ? subscriber.ssubscribe(channel) : subscriber.subscribe(channel);
+      this.#subscribed.set(tenantId, subscribed);
+    }
+    return subscribed;
+  }
+
+  #leave(tenantId: string, sse: SseClient, reason: string): void {
+    if (reason === "slow") this.#counts.dropped++;
+    const clients = this.#clients.get(tenantId);
+    clients?.delete(sse);
+    if (!clients || clients.size > 0) return;
+    this.#clients.delete(tenantId);
+    this.#subscribed.delete(tenantId);
+    const { subscriber, isSharded } = this.#parts ?? {};
+    if (!subscriber || this.state !== "running") return;
+    const channel = this.#key("channel", tenantId);
+    const leaving = isSharded ? subscriber.sunsubscribe(channel) : subscriber.unsubscribe(channel);
+    // A connection that is gone has no subscriptions left.
+    leaving.catch(() => {});
+  }
+
+  #forEachClient(visit: (sse: SseClient) => void): void {
+    for (const clients of this.#clients.values()) for (const sse of clients) visit(sse);
+  }
+
+  /** One tag per tenant: tenants spread over a cluster, a tenant's stream and channel stay together. */
+  #key(kind: "stream" | "channel", tenantId: string): string {
+    return `{${this.#options.prefix}:events:${tenantId}}:${kind}:${tenantId}`;
+  }
+
+  #running() {
+    if (this.#parts && this.state === "running") return this.#parts;
+    throw queueError(
+      "QUEUE_CLOSED",
+      `the event hub is ${this.state}: use it between start() and close()`,
+    );
+  }
+}
+
+function toStoredEvent(id: string, fields: string[]): StoredEvent {
+  return { id, type: fields[1] ?? "message", data: fields[3] ?? "null" };
+}

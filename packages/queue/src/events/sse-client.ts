@@ -1,0 +1,105 @@
+import { isAfter, type StoredEvent, toSse } from "./stored-event.ts";
+
+const encoder = new TextEncoder();
+
+export interface SseClientOptions {
+  /** What the client has seen. */
+  lastEventId: string;
+  /** Bytes that may wait for it. */
+  maxBytes: number;
+  onEnd: (reason: "left" | "slow" | "closed") => void;
+}
+
+/** One client's stream: what it missed first, then live events, none twice and none left out between. */
+export class SseClient {
+  readonly stream: ReadableStream<Uint8Array>;
+  readonly #options: SseClientOptions;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #lastId: string;
+  #isLive = false;
+  /** Whether a live event came since the last page was asked for: it is in the stream, too. */
+  #hasMissed = false;
+  #wake: () => void = () => {};
+
+  constructor(options: SseClientOptions) {
+    this.#options = options;
+    this.#lastId = options.lastEventId;
+    this.stream = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => this.#wake(),
+        cancel: () => this.#end("left"),
+      },
+      { highWaterMark: options.maxBytes, size: (chunk) => chunk.byteLength },
+    );
+  }
+
+  /** Sends what `read` finds after a given id, page by page at the client's own pace, then goes live. */
+  async replay(read: (after: string) => Promise<StoredEvent[]>): Promise<void> {
+    while (this.#controller) {
+      this.#hasMissed = false;
+      const events = await read(this.#lastId);
+      if (events.length === 0 && !this.#hasMissed) {
+        this.#isLive = true;
+        return;
+      }
+      for (const event of events) {
+        const bytes = encoder.encode(toSse(event));
+        while (this.#controller && !this.#fits(bytes)) {
+          await new Promise<void>((resolve) => (this.#wake = resolve));
+        }
+        this.#controller?.enqueue(bytes);
+        this.#lastId = event.id;
+      }
+    }
+  }
+
+  goLive(): void {
+    this.#isLive = true;
+  }
+
+  push(event: StoredEvent): void {
+    if (!this.#isLive) {
+      this.#hasMissed = true;
+      return;
+    }
+    if (!isAfter(event.id, this.#lastId)) return;
+    this.#lastId = event.id;
+    this.#send(toSse(event));
+  }
+
+  heartbeat(): void {
+    if (this.#isLive) this.#send(": \n\n");
+  }
+
+  close(): void {
+    this.#controller?.close();
+    this.#end("closed");
+  }
+
+  #send(text: string): void {
+    const bytes = encoder.encode(text);
+    if (this.#fits(bytes)) {
+      this.#controller?.enqueue(bytes);
+      return;
+    }
+    // What waits here is memory; a client that reads slowly comes back with Last-Event-ID.
+    this.#controller?.error(new Error("the client reads too slowly"));
+    this.#end("slow");
+  }
+
+  /** An event larger than the limit goes when nothing else waits. */
+  #fits(bytes: Uint8Array): boolean {
+    const room = this.#controller?.desiredSize ?? 0;
+    return bytes.byteLength <= room || room === this.#options.maxBytes;
+  }
+
+  #end(reason: "left" | "slow" | "closed"): void {
+    if (!this.#controller) return;
+    this.#controller = undefined;
+    this.#wake();
+    this.#options.onEnd(reason);
+  }
+}

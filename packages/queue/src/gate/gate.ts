@@ -1,0 +1,271 @@
+import { prepareScripts, runScript, type ScriptName } from "../lua-scripts.ts";
+import type { RedisClient } from "../redis-client.ts";
+import type { GateKeys } from "./gate-keys.ts";
+import type { TenantLimits } from "./tenant-limits.ts";
+
+/** What became of a job that was to be staged. */
+export type StageOutcome =
+  | "staged"
+  | "known"
+  | "past-staging"
+  | "missing"
+  | "tenant-disabled"
+  | "quota-exceeded"
+  | "staged-full"
+  | "other-tenant";
+
+const OUTCOMES: Record<string, StageOutcome> = {
+  "1": "staged",
+  "0": "known",
+  "2": "past-staging",
+  "-1": "missing",
+  "-2": "tenant-disabled",
+  "-3": "quota-exceeded",
+  "-4": "staged-full",
+  "-5": "other-tenant",
+};
+
+/** A run that ended: its tenant, its job, and the attempt that held the slot. */
+export interface SettledRun {
+  tenantId: string;
+  jobId: string;
+  attempt: number;
+}
+
+export interface StageRequest {
+  tenantId: string;
+  jobId: string;
+  limits?: TenantLimits | undefined;
+  /** Not before this time, in Unix milliseconds. */
+  dueAt?: number | undefined;
+  /** Month that the job counts against, `yyyymm`; none means it is not counted. */
+  month?: string | undefined;
+  /** Whether to admit at once what may be admitted. @default true */
+  feed?: boolean | undefined;
+}
+
+/** Depth of one tenant in one queue. */
+export interface TenantDepth {
+  tenantId: string;
+  staged: number;
+  /** Slots held: admitted, running, or awaiting a callback. */
+  held: number;
+  maxConcurrent: number;
+  weight: number;
+  isPaused: boolean;
+  /** When the first in line was added, in Unix milliseconds. */
+  oldestAt: number | undefined;
+}
+
+/** The scripts of the gate over one connection, typed. */
+export class Gate {
+  readonly keys: GateKeys;
+  readonly client: RedisClient;
+  readonly #now: (() => number) | undefined;
+
+  /** `now` replaces the server's clock, for tests. */
+  constructor(client: RedisClient, keys: GateKeys, now?: () => number) {
+    this.client = client;
+    this.keys = keys;
+    this.#now = now;
+    prepareScripts(client);
+  }
+
+  async stage(request: StageRequest): Promise<StageOutcome> {
+    return stageOutcome(await this.#run("stage", this.stageArguments(request)));
+  }
+
+  /** Arguments of the stage script after the three that all scripts take. */
+  stageArguments(request: StageRequest): Array<string | number> {
+    const { tenantId, jobId, limits, dueAt, month, feed = true } = request;
+    return [
+      tenantId,
+      jobId,
+      dueAt ?? "",
+      limits?.version ?? "",
+      limits?.json ?? "",
+      month ?? "",
+      feed ? "1" : "0",
+    ];
+  }
+
+  async feed(limit = 1_000): Promise<{ admitted: number; nextDueAt: number | undefined }> {
+    const [admitted, due] = (await this.#run("feed", [limit])) as [number, string];
+    return { admitted, nextDueAt: dueTime(due) };
+  }
+
+  /** @returns how many slots came free. */
+  async settle(runs: readonly SettledRun[]): Promise<number> {
+    const args = runs.flatMap(({ tenantId, jobId, attempt }) => [tenantId, jobId, attempt]);
+    return (await this.#run("settle", args)) as number;
+  }
+
+  /** @returns whether the job holds a slot for this attempt. */
+  async acquire(run: SettledRun, limits?: TenantLimits): Promise<boolean> {
+    const granted = await this.#run("acquire", [
+      run.tenantId,
+      run.jobId,
+      run.attempt,
+      limits?.version ?? "",
+      limits?.json ?? "",
+    ]);
+    return granted === 1;
+  }
+
+  async configureTenant(
+    tenantId: string,
+    { limits, isPaused }: { limits?: TenantLimits; isPaused?: boolean },
+  ): Promise<number> {
+    return (await this.#run("configure-tenant", [
+      tenantId,
+      limits?.version ?? "",
+      limits?.json ?? "",
+      isPaused === undefined ? "" : isPaused ? "1" : "0",
+    ])) as number;
+  }
+
+  async tick(worker: {
+    id: string;
+    concurrency: number;
+    ttlMs: number;
+    leaderMs: number;
+  }): Promise<{ isLeader: boolean; admitted: number; nextDueAt: number | undefined }> {
+    const [leader, admitted, due] = (await this.#run("tick", [
+      worker.id,
+      worker.concurrency,
+      worker.ttlMs,
+      worker.leaderMs,
+    ])) as [string, number, string];
+    return { isLeader: leader === "1", admitted, nextDueAt: dueTime(due) };
+  }
+
+  async reconcileTenant(
+    tenantId: string,
+    cursor = "0",
+    count = 200,
+  ): Promise<{ freed: number; dropped: number; cursor: string }> {
+    const [freed, dropped, next] = (await this.#run("reconcile", [tenantId, cursor, count])) as [
+      number,
+      number,
+      string,
+    ];
+    return { freed, dropped, cursor: next };
+  }
+
+  /** One page of the search for jobs that the gate does not know. */
+  async restage(
+    after = "",
+    count = 200,
+    month = "",
+  ): Promise<{ after: string; staged: number; refusedIds: string[] }> {
+    const [next, staged, ...refusedIds] = (await this.#run("restage", [after, count, month])) as [
+      string,
+      number,
+      ...string[],
+    ];
+    return { after: next, staged, refusedIds };
+  }
+
+  async forget(tenantId: string, jobIds: readonly string[]): Promise<number> {
+    return (await this.#run("forget", [tenantId, ...jobIds])) as number;
+  }
+
+  /** Makes a running job await a callback; see lua/register-callback.lua. */
+  async registerCallback(dispatch: {
+    jobId: string;
+    dispatchKey: string;
+    tokenHash: string;
+    deadlineAt: number;
+  }): Promise<
+    | { outcome: "awaiting"; deadlineAt: number }
+    | { outcome: "answered"; payload: string }
+    | { outcome: "timed-out" }
+  > {
+    const { jobId, dispatchKey, tokenHash, deadlineAt } = dispatch;
+    const [code, value] = (await this.#run("register-callback", [
+      jobId,
+      dispatchKey,
+      tokenHash,
+      deadlineAt,
+    ])) as [number, string?];
+    if (code === 2) return { outcome: "answered", payload: value ?? "" };
+    return code === 1
+      ? { outcome: "awaiting", deadlineAt: Number(value) }
+      : { outcome: "timed-out" };
+  }
+
+  /** Delivers a callback; see lua/resume.lua. */
+  async resume(callback: {
+    jobId: string;
+    dispatchKey: string;
+    tokenHash: string;
+    payload: string;
+  }): Promise<{ outcome: "delivered" | "repeated" | "missing" | "refused"; payload?: string }> {
+    const { jobId, dispatchKey, tokenHash, payload } = callback;
+    const [code, first] = (await this.#run("resume", [jobId, dispatchKey, tokenHash, payload])) as [
+      number,
+      string?,
+    ];
+    if (code === 1) return { outcome: "delivered" };
+    if (code === 2) return { outcome: "repeated", payload: first ?? "" };
+    return { outcome: code === 0 ? "missing" : "refused" };
+  }
+
+  /** Tenants with anything staged or held. */
+  async activeTenants(): Promise<string[]> {
+    const tenants = new Set<string>();
+    let cursor = "0";
+    do {
+      const [next, page] = await this.client.sscan(`${this.keys.gate}lt`, cursor, "COUNT", 1_000);
+      for (const tenant of page) tenants.add(tenant);
+      cursor = next;
+    } while (cursor !== "0");
+    return [...tenants];
+  }
+
+  async depths(tenantIds: readonly string[]): Promise<TenantDepth[]> {
+    const depths: TenantDepth[] = [];
+    for (let from = 0; from < tenantIds.length; from += 500) {
+      const page = tenantIds.slice(from, from + 500);
+      const rows = (await this.#run("status", page)) as Array<
+        [number, number, number, number, string, string]
+      >;
+      for (const [index, [staged, held, maxConcurrent, paused, oldest, weight]] of rows.entries()) {
+        depths.push({
+          tenantId: page[index] ?? "",
+          staged,
+          held,
+          maxConcurrent,
+          weight: Number(weight),
+          isPaused: paused === 1,
+          oldestAt: oldest === "" ? undefined : Number(oldest),
+        });
+      }
+    }
+    return depths;
+  }
+
+  /** The arguments that every gate script starts with. */
+  get prefixArguments(): [string, string, string | number] {
+    return [this.keys.bullmq, this.keys.gate, this.#now?.() ?? ""];
+  }
+
+  /** A key of the queue, for routing. */
+  get routingKey(): string {
+    return `${this.keys.bullmq}meta`;
+  }
+
+  #run(name: ScriptName, args: ReadonlyArray<string | number>): Promise<unknown> {
+    return runScript(this.client, name, this.routingKey, [...this.prefixArguments, ...args]);
+  }
+}
+
+/** The stage script's reply in words. */
+export function stageOutcome(reply: unknown): StageOutcome {
+  return OUTCOMES[String(reply)] ?? "missing";
+}
+
+function dueTime(due: string): number | undefined {
+  const time = Number(due);
+  return time < 0 ? undefined : time;
+}

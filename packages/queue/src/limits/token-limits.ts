@@ -1,0 +1,197 @@
+import { randomUUID } from "node:crypto";
+import {
+  type CloseOptions,
+  type Component,
+  type Health,
+  Lifecycle,
+  parseOptions,
+  type StartOptions,
+} from "@millrace/core";
+import { queueError } from "../errors.ts";
+import { prepareScripts, runScript } from "../lua-scripts.ts";
+import { openRedis, type RedisClient } from "../redis-client.ts";
+import { bucketsOf, costOf, type Usage } from "./buckets.ts";
+import {
+  type ResolvedTokenLimitsOptions,
+  type TokenLimitsOptions,
+  tokenLimitsOptionsSchema,
+  type UsageLimits,
+} from "./token-limits-options.ts";
+
+/** Leave to make one call. */
+export interface Reservation {
+  readonly granted: true;
+  readonly id: string;
+  readonly account: string;
+  readonly dimensions: ReadonlyArray<keyof UsageLimits>;
+}
+
+/** No leave yet. */
+export interface ReservationRefused {
+  readonly granted: false;
+  /** When it is worth asking again, in milliseconds from now. */
+  readonly waitMs: number;
+  /** What to wait for, such as `tenant inputTokensPerMinute`. */
+  readonly which: string;
+}
+
+/** Requests and tokens per time, of tenants and of provider accounts, shared by all processes. */
+export interface TokenLimits extends Component {
+  /**
+   * Takes a call's estimated use from the tenant's and the account's buckets, from all or from none.
+   *
+   * @param request.id asking twice under one id takes once. @default a random UUID
+   */
+  reserve(request: {
+    tenantId: string;
+    account: string;
+    estimate: Usage;
+    id?: string;
+  }): Promise<Reservation | ReservationRefused>;
+  /** Corrects a reservation by what was used; the first settlement counts. */
+  settle(reservation: Reservation, actual: Usage): Promise<void>;
+  /** Gives a reservation back whose call never left. */
+  refund(reservation: Reservation): Promise<void>;
+  /** Closes an account for every process, as its provider asked. */
+  block(account: string, waitMs: number): Promise<void>;
+  /** Leave to probe something at most once per `intervalMs` among all processes. */
+  mayProbe(name: string, intervalMs: number): Promise<boolean>;
+}
+
+/**
+ * Creates token limits: lazily refilled buckets in Redis, read by the server's clock.
+ *
+ * @throws {@link MillraceError} `CONFIG_INVALID` for bad options.
+ */
+export function createTokenLimits(options: TokenLimitsOptions): TokenLimits {
+  return new RedisTokenLimits(parseOptions(tokenLimitsOptionsSchema, options, "createTokenLimits"));
+}
+
+class RedisTokenLimits implements TokenLimits {
+  readonly name = "token-limits";
+  readonly #options: ResolvedTokenLimitsOptions;
+  readonly #lifecycle: Lifecycle;
+  #client: RedisClient | undefined;
+
+  constructor(options: ResolvedTokenLimitsOptions) {
+    this.#options = options;
+    this.#lifecycle = new Lifecycle({
+      name: this.name,
+      open: async (closers) => {
+        const opened = openRedis(options.connection);
+        closers.push(() => opened.close());
+        prepareScripts(opened.client);
+        await opened.client.exists(this.#key("any", "open"));
+        this.#client = opened.client;
+      },
+    });
+  }
+
+  get state() {
+    return this.#lifecycle.state;
+  }
+
+  get closed() {
+    return this.#lifecycle.closed;
+  }
+
+  start(options?: StartOptions): Promise<void> {
+    return this.#lifecycle.start(options);
+  }
+
+  close(options?: CloseOptions): Promise<void> {
+    return this.#lifecycle.close(options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  health(): Health {
+    const status = this.#client?.status ?? "not connected";
+    return status === "ready"
+      ? { healthy: true }
+      : { healthy: false, reason: `Redis is ${status}` };
+  }
+
+  async reserve({
+    tenantId,
+    account,
+    estimate,
+    id = randomUUID(),
+  }: Parameters<TokenLimits["reserve"]>[0]): Promise<Reservation | ReservationRefused> {
+    const accountLimits = this.#options.accounts[account];
+    if (!accountLimits)
+      throw new TypeError(`account ${account} is not among the options' accounts`);
+    const { plan } = await this.#options.tenants.allocation(tenantId, "*");
+    const tenantBuckets = bucketsOf(this.#options.plans[plan] ?? {}, estimate);
+    const accountBuckets = bucketsOf(accountLimits, estimate);
+    // The block of an account is a bucket that costs nothing: it only says "not before".
+    const buckets = [
+      {
+        name: "account blocked",
+        key: this.#key(account, "block"),
+        capacity: 1,
+        refillPerMs: 1,
+        cost: 0,
+      },
+      ...tenantBuckets.map((bucket) => ({
+        ...bucket,
+        name: `tenant ${bucket.dimension}`,
+        key: this.#key(account, `t:${tenantId}:${bucket.dimension}`),
+      })),
+      ...accountBuckets.map((bucket) => ({
+        ...bucket,
+        name: `account ${bucket.dimension}`,
+        key: this.#key(account, `a:${bucket.dimension}`),
+      })),
+    ];
+    const args = buckets.flatMap(({ key, capacity, refillPerMs, cost }) => [
+      key,
+      capacity,
+      refillPerMs,
+      cost,
+    ]);
+    const [granted, waitMs = 0, which = 0] = (await runScript(
+      this.#running(),
+      "reserve-tokens",
+      this.#key(account, "open"),
+      ["", id, this.#options.reservationMs, ...args],
+    )) as [number, number?, number?];
+    if (granted !== 1) return { granted: false, waitMs, which: buckets[which]?.name ?? "" };
+    const dimensions = [...tenantBuckets, ...accountBuckets].map(({ dimension }) => dimension);
+    return { granted: true, id, account, dimensions };
+  }
+
+  async settle({ id, account, dimensions }: Reservation, actual: Usage): Promise<void> {
+    const used = dimensions.map((dimension) => costOf(dimension, actual));
+    await runScript(this.#running(), "settle-tokens", this.#key(account, "open"), [id, 0, ...used]);
+  }
+
+  async refund({ id, account }: Reservation): Promise<void> {
+    await runScript(this.#running(), "settle-tokens", this.#key(account, "open"), [id]);
+  }
+
+  async block(account: string, waitMs: number): Promise<void> {
+    const key = this.#key(account, "block");
+    await runScript(this.#running(), "block-bucket", key, [Math.ceil(waitMs)]);
+  }
+
+  async mayProbe(name: string, intervalMs: number): Promise<boolean> {
+    const key = this.#key(name, "probe");
+    return (await this.#running().set(key, "1", "PX", intervalMs, "NX")) === "OK";
+  }
+
+  /** One tag per account: its buckets and its tenants' are taken from in one script. */
+  #key(account: string, name: string): string {
+    return `{${this.#options.prefix}:limits:${account}}:${name}`;
+  }
+
+  #running(): RedisClient {
+    if (this.#client && this.state === "running") return this.#client;
+    throw queueError(
+      "QUEUE_CLOSED",
+      `token limits are ${this.state}: use them between start() and close()`,
+    );
+  }
+}

@@ -1,0 +1,43 @@
+/** One turn of a conversation. */
+export interface ChatMessage {
+  role: "user" | "assistant";
+  content: string;
+}
+
+/** What a model is asked. */
+export interface CompletionRequest {
+  model: string;
+  system?: string | undefined;
+  messages: readonly ChatMessage[];
+  maxOutputTokens: number;
+  temperature?: number | undefined;
+}
+
+/** What a model answered. */
+export interface Completion {
+  text: string;
+  /** As the provider names it. */
+  model: string;
+  inputTokens: number;
+  outputTokens: number;
+  /** In the provider's words, such as `end_turn`, `stop` or `max_tokens`. */
+  stopReason: string;
+}
+
+export interface CompletionOptions {
+  signal?: AbortSignal | undefined;
+  /** Makes the provider stream; called with each piece of text. */
+  onText?: ((text: string) => void) | undefined;
+  /** Sent as `Idempotency-Key`. */
+  idempotencyKey?: string | undefined;
+}
+
+/** How one provider is spoken to. */
+export interface ProviderAdapter {
+  /**
+   * @throws {@link MillraceError} `QUEUE_PROVIDER_RATE_LIMITED` with `details.waitMs`,
+   * `QUEUE_PROVIDER_UNAVAILABLE` for what may pass, `QUEUE_PROVIDER_FAILED` for what will not.
+   */
+  complete(request: CompletionRequest, options: CompletionOptions): Promise<Completion>;
+  close(): Promise<void>;
+}

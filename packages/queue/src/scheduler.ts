@@ -1,0 +1,159 @@
+import {
+  type CloserStack,
+  type CloseOptions,
+  type Component,
+  configInvalid,
+  defaultLogger,
+  type Health,
+  Lifecycle,
+  type Logger,
+  type StartOptions,
+} from "@millrace/core";
+import { Queue as BullmqQueue, Worker } from "bullmq";
+import { queueError } from "./errors.ts";
+import type { NewTask } from "./producer.ts";
+import type { Queue } from "./queue.ts";
+
+/** Options of {@link createScheduler}. */
+export interface SchedulerOptions<Input> {
+  /** Where the tasks go; must be running. */
+  queue: Queue<Input>;
+  /** pino-compatible. @default pino at `info` on stderr */
+  logger?: Logger | undefined;
+}
+
+/** When a schedule ticks: a cron pattern with a time zone, or every so many milliseconds. */
+export type ScheduleTime = { pattern: string; timeZone?: string | undefined } | { everyMs: number };
+
+/** Adds tasks by the clock. */
+export interface Scheduler<Input> extends Component {
+  /** Creates or changes a schedule; kept in Redis until removed. */
+  upsert(
+    scheduleId: string,
+    time: ScheduleTime,
+    task: Omit<NewTask<Input>, "jobId">,
+  ): Promise<void>;
+  /** @returns whether there was one. */
+  remove(scheduleId: string): Promise<boolean>;
+  list(): Promise<Array<{ scheduleId: string; nextAt: number | undefined }>>;
+}
+
+/**
+ * Creates a scheduler. Any number of processes may run one for the same queue: each tick adds one task,
+ * whose id is made of the schedule and the tick. Ticks go through the gate, quotas included; a refused
+ * one is logged.
+ */
+export function createScheduler<Input>(options: SchedulerOptions<Input>): Scheduler<Input> {
+  return new BullmqScheduler(options);
+}
+
+class BullmqScheduler<Input> implements Scheduler<Input> {
+  readonly name: string;
+  readonly #queue: Queue<Input>;
+  readonly #logger: Logger;
+  readonly #lifecycle: Lifecycle;
+  #control: BullmqQueue | undefined;
+
+  constructor({ queue, logger }: SchedulerOptions<Input>) {
+    this.name = `scheduler:${queue.role}`;
+    this.#queue = queue;
+    this.#logger = logger ?? defaultLogger();
+    this.#lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
+  }
+
+  get state() {
+    return this.#lifecycle.state;
+  }
+
+  get closed() {
+    return this.#lifecycle.closed;
+  }
+
+  start(options?: StartOptions): Promise<void> {
+    return this.#lifecycle.start(options);
+  }
+
+  close(options?: CloseOptions): Promise<void> {
+    return this.#lifecycle.close(options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  health(): Health {
+    return this.#queue.health();
+  }
+
+  async upsert(
+    scheduleId: string,
+    time: ScheduleTime,
+    task: Omit<NewTask<Input>, "jobId">,
+  ): Promise<void> {
+    if (!/^[\w.-]{1,128}$/.test(scheduleId)) {
+      throw configInvalid("scheduler.upsert", [
+        { path: "scheduleId", problem: "expected 1 to 128 letters, digits, _ . or -" },
+      ]);
+    }
+    const repeat =
+      "everyMs" in time
+        ? { every: time.everyMs }
+        : { pattern: time.pattern, tz: time.timeZone ?? "UTC" };
+    await this.#running().upsertJobScheduler(scheduleId, repeat, {
+      name: scheduleId,
+      data: task,
+      opts: { removeOnComplete: 10, removeOnFail: 100, attempts: 5, backoff: 1_000 },
+    });
+  }
+
+  remove(scheduleId: string): Promise<boolean> {
+    return this.#running().removeJobScheduler(scheduleId);
+  }
+
+  async list(): Promise<Array<{ scheduleId: string; nextAt: number | undefined }>> {
+    const schedulers = await this.#running().getJobSchedulers();
+    return schedulers.map(({ key, next }) => ({ scheduleId: key, nextAt: next }));
+  }
+
+  async #open(closers: CloserStack): Promise<void> {
+    const { keys, client } = this.#queue;
+    // A queue of its own: a tick is not a task of a tenant and must not wait behind the gate.
+    const name = `${keys.queueName}__schedules`;
+    const common = { connection: client, prefix: keys.bullmqPrefix, skipVersionCheck: true };
+    const control = new BullmqQueue(name, common);
+    closers.push(() => control.close());
+    const worker = new Worker(name, (job) => this.#tick(job.name, job.timestamp + job.delay, job), {
+      ...common,
+      concurrency: 10,
+    });
+    closers.push(() => worker.close());
+    const report = (error: Error) =>
+      this.#logger.warn({ err: error }, `${this.name}: ${error.message}`);
+    control.on("error", report);
+    worker.on("error", report);
+    await worker.waitUntilReady();
+    this.#control = control;
+  }
+
+  async #tick(scheduleId: string, fallbackAt: number, job: { id?: string; data: unknown }) {
+    // BullMQ names the job of a tick repeat:<schedule>:<milliseconds>.
+    const dueAt = Number(job.id?.split(":").at(-1)) || fallbackAt;
+    const task = job.data as Omit<NewTask<Input>, "jobId">;
+    try {
+      await this.#queue.add({ ...task, jobId: `sched|${scheduleId}|${dueAt}` });
+    } catch (error) {
+      this.#logger.warn(
+        { err: error, scheduleId, tenantId: task.tenantId },
+        "scheduled task refused",
+      );
+    }
+  }
+
+  #running(): BullmqQueue {
+    if (this.#control && this.state === "running") return this.#control;
+    throw queueError(
+      "QUEUE_CLOSED",
+      `${this.name} is ${this.state}: use it between start() and close()`,
+    );
+  }
+}

@@ -1,0 +1,85 @@
+import { configInvalid } from "@millrace/core";
+import type { Job } from "bullmq";
+import type { AddedTask, NewTask } from "../producer.ts";
+import type { Queue } from "../queue.ts";
+import { PutOff } from "./put-off.ts";
+
+/** A task that another task asks for. */
+export interface ChildTask<Input> extends Omit<
+  NewTask<Input>,
+  "tenantId" | "jobId" | "parent" | "deduplication"
+> {
+  /** Names the child among its siblings; the same key in a later run is the same child. */
+  key: string;
+}
+
+/** What became of a task's children, by their keys. */
+export interface ChildResults {
+  completed: Record<string, unknown>;
+  /** Reasons of those that failed for good. */
+  failed: Record<string, string>;
+}
+
+/** A task's own tasks: they pass the gate like any other, as `urgent` unless told otherwise. */
+export interface Children {
+  /**
+   * Adds a child to a queue, for the same tenant. Running again after a crash changes nothing.
+   *
+   * @throws {@link MillraceError} `CONFIG_INVALID` when the queues do not share a hash tag (create them with
+   * `tag: "shared"`), and what {@link Queue.add} throws.
+   */
+  add: <Input>(queue: Queue<Input>, child: ChildTask<Input>) => Promise<AddedTask>;
+  /**
+   * What the children gave. While one is not done the run ends here without holding a slot (let what it
+   * throws pass), and the handler is run again when all are done.
+   */
+  results: () => Promise<ChildResults>;
+}
+
+/** The children of the task that `job` is a run of. */
+export function childrenOf(job: Job, parentQueue: Queue, tenantId: string): Children {
+  const parentId = job.id ?? "";
+  const ended = async (): Promise<ChildResults> => {
+    const [completed, failed] = await Promise.all([
+      job.getChildrenValues<unknown>(),
+      job.getIgnoredChildrenFailures(),
+    ]);
+    return { completed: byKey(completed), failed: byKey(failed) };
+  };
+  let endedBefore: Promise<ChildResults> | undefined;
+  return {
+    async add(queue, { key, priority = "urgent", ...rest }) {
+      if (queue.keys.bullmqPrefix !== parentQueue.keys.bullmqPrefix) {
+        throw configInvalid("children.add", [
+          {
+            path: "queue",
+            problem: `${queue.role} and ${parentQueue.role} have no common hash tag: create both with tag: "shared"`,
+          },
+        ]);
+      }
+      const taskId = `${parentId}~${key}`;
+      // Adding a child that has failed would make the parent wait for it again.
+      endedBefore ??= ended();
+      const { completed, failed } = await endedBefore;
+      if (key in completed || key in failed) return { taskId, isDuplicate: true };
+      return await queue.add({
+        ...rest,
+        priority,
+        tenantId,
+        jobId: taskId,
+        parent: { id: parentId, queue: job.queueQualifiedName },
+      });
+    },
+    async results() {
+      const { unprocessed = 0 } = await job.getDependenciesCount({ unprocessed: true });
+      if (unprocessed > 0) throw new PutOff({ kind: "children" });
+      return await ended();
+    },
+  };
+}
+
+function byKey<Value>(values: Record<string, Value>): Record<string, Value> {
+  return Object.fromEntries(
+    Object.entries(values).map(([id, value]) => [id.slice(id.lastIndexOf("~") + 1), value]),
+  );
+}

@@ -1,0 +1,193 @@
+import { defaultLogger, type Logger, MillraceError, messageOf } from "@millrace/core";
+import { type Job, UnrecoverableError } from "bullmq";
+import { queueError } from "../errors.ts";
+import type { Gate } from "../gate/gate.ts";
+import { validate } from "../standard-schema.ts";
+import type { TaskEnvelope } from "../task.ts";
+import type { TenantAllocation } from "../tenants/tenant-store.ts";
+import { inSpan, SpanKind, traceIdOf } from "../tracing.ts";
+import { childrenOf } from "./children.ts";
+import { PutOff } from "./put-off.ts";
+import type { AwaitCallbackOptions, Task, TaskContext } from "./task-context.ts";
+import type { ResolvedQueueWorkerOptions } from "./worker-options.ts";
+
+const DEFAULT_CALLBACK_TIMEOUT_MS = 3_600_000;
+
+export interface TaskRunParts {
+  job: Job;
+  envelope: TaskEnvelope;
+  allocation: TenantAllocation;
+  gate: Gate;
+  options: ResolvedQueueWorkerOptions;
+  /** Fires on lock loss and cancellation, with the reason. */
+  signal: AbortSignal;
+  /** Fires when the process gives its tasks back. */
+  shutdown: AbortSignal;
+}
+
+/**
+ * One execution of a handler: checked input, a signal for every reason to stop, checked output.
+ *
+ * @throws {@link PutOff} to give the task back, `UnrecoverableError` for what no retry mends.
+ */
+export function runTask(parts: TaskRunParts): Promise<unknown> {
+  const { job, envelope, options } = parts;
+  const attributes = {
+    "millrace.tenant_id": envelope.tenantId,
+    "millrace.agent_role": options.queue.role,
+    "millrace.task_id": job.id ?? "",
+    "millrace.fence": job.attemptsStarted,
+  };
+  return inSpan("millrace.task", attributes, () => execute(parts), {
+    parent: envelope.traceparent,
+    kind: SpanKind.CONSUMER,
+  });
+}
+
+async function execute(parts: TaskRunParts): Promise<unknown> {
+  const { job, envelope, options, allocation } = parts;
+  const { queue } = options;
+  const input = await inSpan("millrace.validate_input", {}, () =>
+    validate(queue.options.input, envelope.data),
+  );
+  if ("problems" in input) {
+    // What is stored does not change: a retry would fail the same way.
+    throw new UnrecoverableError(`QUEUE_INPUT_INVALID: ${input.problems.join("; ")}`);
+  }
+  const task: Task<unknown> = {
+    taskId: job.id ?? "",
+    tenantId: envelope.tenantId,
+    role: queue.role,
+    data: input.value,
+    attempt: job.attemptsMade + 1,
+    fence: job.attemptsStarted,
+    allocation,
+    labels: envelope.labels ?? {},
+    traceparent: envelope.traceparent,
+  };
+  const timeout = options.timeoutMs > 0 ? AbortSignal.timeout(options.timeoutMs) : undefined;
+  const signal = AbortSignal.any([parts.signal, parts.shutdown, ...(timeout ? [timeout] : [])]);
+  const context = createContext(parts, task, signal);
+  const handled = Promise.resolve().then(() => options.handler(task, context));
+  const result = await raceSignals(handled, parts, timeout);
+  const output = await inSpan("millrace.validate_output", {}, () =>
+    validate(queue.options.output, result),
+  );
+  if ("problems" in output) {
+    throw queueError(
+      "QUEUE_OUTPUT_INVALID",
+      `the handler of ${queue.role} returned something else than its schema says: ${output.problems.join("; ")}`,
+    );
+  }
+  return output.value;
+}
+
+function createContext(parts: TaskRunParts, task: Task<unknown>, signal: AbortSignal): TaskContext {
+  const { job } = parts;
+  let callbacksAwaited = 0;
+  return {
+    signal,
+    logger: taskLogger(parts, task),
+    progress: (value) => job.updateProgress(value),
+    children: childrenOf(job, parts.options.queue, task.tenantId),
+    defer(delayMs) {
+      throw new PutOff({ kind: "defer", delayMs });
+    },
+    async awaitCallback<Payload>(
+      dispatch: Parameters<TaskContext["awaitCallback"]>[0],
+      options?: AwaitCallbackOptions,
+    ) {
+      callbacksAwaited++;
+      const dispatchKey = `${task.attempt}.${callbacksAwaited}`;
+      return (await awaitCallback(parts, task, dispatchKey, dispatch, options)) as Payload;
+    },
+  };
+}
+
+async function awaitCallback(
+  { options, gate }: TaskRunParts,
+  { role, taskId, fence }: Task<unknown>,
+  dispatchKey: string,
+  dispatch: Parameters<TaskContext["awaitCallback"]>[0],
+  { timeoutMs = DEFAULT_CALLBACK_TIMEOUT_MS, releaseSlot = false }: AwaitCallbackOptions = {},
+): Promise<unknown> {
+  const { callbacks } = options;
+  if (callbacks === undefined) {
+    throw new TypeError("awaitCallback needs the worker's `callbacks` option");
+  }
+  const { url, tokenHash } = callbacks.tokenFor(role, taskId, dispatchKey);
+  const registered = await gate.registerCallback({
+    jobId: taskId,
+    dispatchKey,
+    tokenHash,
+    deadlineAt: Date.now() + timeoutMs,
+  });
+  if (registered.outcome === "answered") return JSON.parse(registered.payload) as unknown;
+  if (registered.outcome === "timed-out") {
+    throw queueError(
+      "QUEUE_CALLBACK_TIMED_OUT",
+      `no callback for task ${taskId} within ${timeoutMs} ms: ask the runtime, or allow more time`,
+      { details: { taskId, timeoutMs }, retryable: true },
+    );
+  }
+  const { deadlineAt } = registered;
+  const idempotencyKey = `${taskId}:${dispatchKey}`;
+  await inSpan("millrace.dispatch", { "millrace.idempotency_key": idempotencyKey }, () =>
+    dispatch({ url, idempotencyKey, deadlineAt, fence }),
+  );
+  throw new PutOff({ kind: "callback", dispatchKey, deadlineAt, releaseSlot });
+}
+
+function taskLogger({ options, envelope }: TaskRunParts, task: Task<unknown>): Logger {
+  return (options.logger ?? defaultLogger()).child({
+    ...task.labels,
+    tenantId: task.tenantId,
+    taskId: task.taskId,
+    agentRole: task.role,
+    traceId: traceIdOf(envelope.traceparent),
+  });
+}
+
+/** The handler's end, or the first reason not to wait for it. */
+async function raceSignals(
+  handled: Promise<unknown>,
+  { signal, shutdown, options, job }: TaskRunParts,
+  timeout: AbortSignal | undefined,
+): Promise<unknown> {
+  // A handler that ends after its run was given up has nobody left to tell.
+  handled.catch(() => {});
+  const cleanups: Array<() => void> = [];
+  const on = (source: AbortSignal, toError: () => Error) =>
+    new Promise<never>((_, reject) => {
+      const listener = () => reject(toError());
+      if (source.aborted) listener();
+      source.addEventListener("abort", listener, { once: true });
+      cleanups.push(() => source.removeEventListener("abort", listener));
+    });
+  const contenders = [
+    handled,
+    on(shutdown, () => new PutOff({ kind: "shutdown" })),
+    on(signal, () => asError(signal.reason)),
+  ];
+  if (timeout) {
+    contenders.push(
+      on(timeout, () =>
+        queueError(
+          "QUEUE_TASK_TIMED_OUT",
+          `task ${job.id} ran longer than ${options.timeoutMs} ms: raise timeoutMs or stop sooner on context.signal`,
+        ),
+      ),
+    );
+  }
+  try {
+    return await Promise.race(contenders);
+  } finally {
+    for (const cleanup of cleanups) cleanup();
+  }
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error || MillraceError.is(reason)
+    ? reason
+    : new Error(messageOf(reason ?? "the run was cancelled"));
+}

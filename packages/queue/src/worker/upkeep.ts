@@ -1,0 +1,89 @@
+import { randomUUID } from "node:crypto";
+import { LogThrottle, type Logger } from "@millrace/core";
+import type { Queue } from "../queue.ts";
+
+const LEADER_INTERVAL_MS = 500;
+const FOLLOWER_INTERVAL_MS = 2_000;
+const TTL_MS = 15_000;
+const LEADER_MS = 3_000;
+
+export interface UpkeepParts {
+  queue: Queue;
+  concurrency: () => number;
+  reconcileIntervalMs: number;
+  logger: Logger;
+}
+
+/**
+ * What every worker does besides running tasks: it announces itself, and the one that leads admits
+ * what came due and mends the books.
+ */
+export class Upkeep {
+  readonly #parts: UpkeepParts;
+  readonly #throttle: LogThrottle;
+  readonly #id = randomUUID();
+  #timer: NodeJS.Timeout | undefined;
+  #working: Promise<void> = Promise.resolve();
+  #reconciledAt = 0;
+  #isClosed = false;
+
+  constructor(parts: UpkeepParts) {
+    this.#parts = parts;
+    this.#throttle = new LogThrottle(parts.logger);
+  }
+
+  async start(): Promise<void> {
+    await this.#tick();
+    this.#schedule(LEADER_INTERVAL_MS);
+  }
+
+  /** Leaves the fleet; another worker leads from then on. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#working;
+    await this.#tick(0).catch(() => {});
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#working = this.#work();
+    }, delayMs);
+    this.#timer.unref();
+  }
+
+  async #work(): Promise<void> {
+    let nextMs = FOLLOWER_INTERVAL_MS;
+    try {
+      const { isLeader, nextDueAt } = await this.#tick();
+      if (isLeader) {
+        const untilDueMs = (nextDueAt ?? Number.POSITIVE_INFINITY) - Date.now();
+        nextMs = Math.min(LEADER_INTERVAL_MS, Math.max(20, untilDueMs));
+        await this.#reconcile();
+      }
+    } catch (error) {
+      this.#throttle.warn("upkeep", () => ({ err: error }), "queue upkeep failed, trying again");
+    }
+    this.#schedule(nextMs);
+  }
+
+  async #reconcile(): Promise<void> {
+    const { queue, reconcileIntervalMs, logger } = this.#parts;
+    if (performance.now() - this.#reconciledAt < reconcileIntervalMs) return;
+    this.#reconciledAt = performance.now();
+    const result = await queue.reconcile();
+    if (result.freed + result.dropped + result.staged > 0) {
+      logger.info({ ...result, agentRole: queue.role }, "reconciled the gate with BullMQ");
+    }
+  }
+
+  #tick(concurrency = this.#parts.concurrency()) {
+    return this.#parts.queue.gate.tick({
+      id: this.#id,
+      concurrency,
+      ttlMs: TTL_MS,
+      leaderMs: LEADER_MS,
+    });
+  }
+}

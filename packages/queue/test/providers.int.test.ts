@@ -1,0 +1,372 @@
+import { silentLogger } from "@millrace/core";
+import { waitFor } from "@millrace/core/testing";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createTokenLimits, type TokenLimits } from "../src/limits/token-limits.ts";
+import { anthropicAdapter } from "../src/providers/anthropic.ts";
+import { ollamaAdapter } from "../src/providers/ollama.ts";
+import { openaiChatAdapter } from "../src/providers/openai-chat.ts";
+import { openaiResponsesAdapter } from "../src/providers/openai-responses.ts";
+import { createProviders } from "../src/providers/providers.ts";
+import type { ProviderAdapter } from "../src/providers/provider.ts";
+import { type Fixture, openFixture } from "./support/fixture.ts";
+import { events, inPieces, json, playServer } from "./support/play-server.ts";
+
+const REQUEST = {
+  model: "m",
+  system: "be brief",
+  messages: [{ role: "user" as const, content: "hi" }],
+  maxOutputTokens: 50,
+};
+
+const ANTHROPIC = {
+  id: "msg_1",
+  type: "message",
+  role: "assistant",
+  model: "m-1",
+  content: [{ type: "text", text: "Grüße" }],
+  stop_reason: "end_turn",
+  usage: { input_tokens: 11, output_tokens: 3 },
+};
+const RESPONSE = {
+  id: "resp_1",
+  object: "response",
+  status: "completed",
+  model: "m-1",
+  output: [
+    { type: "reasoning", summary: [] },
+    { type: "message", role: "assistant", content: [{ type: "output_text", text: "Grüße" }] },
+  ],
+  usage: { input_tokens: 11, output_tokens: 3, total_tokens: 14 },
+};
+const CHAT = {
+  id: "chatcmpl-1",
+  object: "chat.completion",
+  model: "m-1",
+  choices: [{ index: 0, message: { role: "assistant", content: "Grüße" }, finish_reason: "stop" }],
+  usage: { prompt_tokens: 11, completion_tokens: 3, total_tokens: 14 },
+};
+const OLLAMA = {
+  model: "m-1",
+  message: { role: "assistant", content: "Grüße" },
+  done: true,
+  done_reason: "stop",
+  prompt_eval_count: 11,
+  eval_count: 3,
+};
+
+const FORMATS = [
+  {
+    name: "anthropic",
+    adapter: anthropicAdapter,
+    answer: ANTHROPIC,
+    stopReason: "end_turn",
+    path: "/v1/messages",
+    auth: ["x-api-key", "secret"],
+    body: { model: "m", max_tokens: 50, system: "be brief", messages: REQUEST.messages },
+    streamed: events(
+      {
+        type: "message_start",
+        message: { ...ANTHROPIC, content: [], usage: { input_tokens: 11, output_tokens: 1 } },
+      },
+      { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
+      { type: "ping" },
+      { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "Grü" } },
+      { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "ße" } },
+      { type: "content_block_stop", index: 0 },
+      { type: "message_delta", delta: { stop_reason: "end_turn" }, usage: { output_tokens: 3 } },
+      { type: "message_stop" },
+    ),
+    broken: events(
+      { type: "message_start", message: { ...ANTHROPIC, content: [] } },
+      { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "Grü" } },
+      { type: "error", error: { type: "overloaded_error", message: "Overloaded" } },
+    ),
+  },
+  {
+    name: "openai responses",
+    adapter: openaiResponsesAdapter,
+    answer: RESPONSE,
+    stopReason: "completed",
+    path: "/v1/responses",
+    auth: ["authorization", "Bearer secret"],
+    body: { model: "m", max_output_tokens: 50, instructions: "be brief", input: REQUEST.messages },
+    streamed: events(
+      { type: "response.created", response: { ...RESPONSE, status: "in_progress", output: [] } },
+      { type: "response.output_text.delta", delta: "Grü" },
+      { type: "response.output_text.delta", delta: "ße" },
+      { type: "response.completed", response: RESPONSE },
+    ),
+    broken: events(
+      { type: "response.output_text.delta", delta: "Grü" },
+      { type: "response.failed", response: { error: { code: "server_error", message: "sorry" } } },
+    ),
+  },
+  {
+    name: "openai chat",
+    adapter: openaiChatAdapter,
+    answer: CHAT,
+    stopReason: "stop",
+    path: "/v1/chat/completions",
+    auth: ["authorization", "Bearer secret"],
+    body: {
+      model: "m",
+      max_completion_tokens: 50,
+      messages: [{ role: "system", content: "be brief" }, ...REQUEST.messages],
+    },
+    streamed: events(
+      {
+        model: "m-1",
+        choices: [{ delta: { role: "assistant", content: "" }, finish_reason: null }],
+        usage: null,
+      },
+      { model: "m-1", choices: [{ delta: { content: "Grü" }, finish_reason: null }] },
+      { model: "m-1", choices: [{ delta: { content: "ße" }, finish_reason: null }] },
+      { model: "m-1", choices: [{ delta: {}, finish_reason: "stop" }] },
+      { model: "m-1", choices: [], usage: CHAT.usage },
+      "[DONE]",
+    ),
+    broken: events(
+      { model: "m-1", choices: [{ delta: { content: "Grü" }, finish_reason: null }] },
+      { error: { type: "server_error", message: "sorry" } },
+    ),
+  },
+  {
+    name: "ollama",
+    adapter: ollamaAdapter,
+    answer: OLLAMA,
+    stopReason: "stop",
+    path: "/api/chat",
+    auth: ["authorization", "Bearer secret"],
+    body: {
+      model: "m",
+      stream: false,
+      options: { num_predict: 50 },
+      messages: [{ role: "system", content: "be brief" }, ...REQUEST.messages],
+    },
+    streamed: [
+      { model: "m-1", message: { role: "assistant", content: "Grü" }, done: false },
+      { model: "m-1", message: { role: "assistant", content: "ße" }, done: false },
+      { ...OLLAMA, message: { role: "assistant", content: "" } },
+    ]
+      .map((line) => JSON.stringify(line))
+      .join("\n"),
+    broken: `${JSON.stringify({ message: { content: "Grü" }, done: false })}\n{"error":"out of memory"}\n`,
+  },
+];
+
+let server: Awaited<ReturnType<typeof playServer>>;
+beforeAll(async () => {
+  server = await playServer();
+});
+afterAll(() => server.close());
+beforeEach(() => server.seen.splice(0));
+
+describe.each(FORMATS)("the $name adapter", (format) => {
+  let adapter: ProviderAdapter;
+  beforeAll(() => {
+    adapter = format.adapter({
+      baseUrl: server.url,
+      apiKey: "secret",
+      idleTimeoutMs: 300,
+      headersTimeoutMs: 300,
+    });
+  });
+  afterAll(() => adapter.close());
+  const completion = {
+    text: "Grüße",
+    model: "m-1",
+    inputTokens: 11,
+    outputTokens: 3,
+    stopReason: format.stopReason,
+  };
+
+  it("asks and answers in the documented shapes", async () => {
+    server.play(json(format.answer));
+    expect(await adapter.complete(REQUEST, { idempotencyKey: "key-1" })).toEqual(completion);
+    const [seen] = server.seen;
+    const [name = "", value] = format.auth;
+    expect(seen).toMatchObject({ path: format.path, body: format.body });
+    expect(seen?.headers[name]).toBe(value);
+    expect(seen?.headers["idempotency-key"]).toBe("key-1");
+  });
+
+  it("puts a streamed answer together wherever its bytes were cut", async () => {
+    server.play(inPieces(format.streamed));
+    const texts: string[] = [];
+    expect(await adapter.complete(REQUEST, { onText: (text) => texts.push(text) })).toEqual(
+      completion,
+    );
+    expect(texts).toEqual(["Grü", "ße"]);
+  });
+
+  it.each([
+    ["an error in mid-stream", inPieces(format.broken), "QUEUE_PROVIDER_UNAVAILABLE"],
+    ["a stream that ends too soon", inPieces(format.streamed.slice(0, 150)), /UNAVAILABLE|FAILED/],
+  ] as const)("reports %s", async (_, scene, code) => {
+    server.play(scene);
+    await expect(adapter.complete(REQUEST, { onText: () => {} })).rejects.toMatchObject({
+      code: expect.stringMatching(code) as string,
+    });
+  });
+
+  it("reports faults by what can be done about them", async () => {
+    const fails = async (scene: Parameters<typeof server.play>[0]) => {
+      server.play(scene);
+      return adapter.complete(REQUEST, {}).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    };
+    expect(await fails(json({}, 429, { "retry-after": "20" }))).toMatchObject({
+      code: "QUEUE_PROVIDER_RATE_LIMITED",
+      details: { waitMs: 20_000 },
+    });
+    expect(await fails(json({}, 529))).toMatchObject({ code: "QUEUE_PROVIDER_UNAVAILABLE" });
+    expect(await fails(json({}, 503, { "retry-after-ms": "12" }))).toMatchObject({
+      code: "QUEUE_PROVIDER_RATE_LIMITED",
+      details: { waitMs: 12 },
+    });
+    expect(await fails(json({ error: "bad" }, 400))).toMatchObject({
+      code: "QUEUE_PROVIDER_FAILED",
+    });
+    expect(await fails(json({ surprise: true }))).toMatchObject({ code: "QUEUE_PROVIDER_FAILED" });
+    expect(await fails((response) => response.end('{"broken'))).toMatchObject({
+      code: "QUEUE_PROVIDER_FAILED",
+    });
+    expect(await fails((response) => void response.destroy())).toMatchObject({
+      code: "QUEUE_PROVIDER_UNAVAILABLE",
+    });
+    const reset = (response: Parameters<Parameters<typeof server.play>[0]>[0]) => {
+      response.writeHead(200, { "content-length": "1000" });
+      response.write('{"a":', () => void response.socket?.resetAndDestroy());
+    };
+    expect(await fails(reset)).toMatchObject({ code: "QUEUE_PROVIDER_UNAVAILABLE" });
+    const slow = (response: Parameters<Parameters<typeof server.play>[0]>[0]) => {
+      response.writeHead(200);
+      response.write("{");
+    };
+    expect(await fails(slow)).toMatchObject({ code: "QUEUE_PROVIDER_UNAVAILABLE" });
+    const abort = AbortSignal.timeout(50);
+    server.play(slow);
+    await expect(adapter.complete(REQUEST, { signal: abort })).rejects.toMatchObject({
+      name: "TimeoutError",
+    });
+  });
+});
+
+describe("a chain of providers", () => {
+  let fixture: Fixture;
+  let limits: TokenLimits;
+  let second: Awaited<ReturnType<typeof playServer>>;
+
+  beforeEach(async () => {
+    fixture = await openFixture();
+    second = await playServer();
+    second.play(json(OLLAMA));
+    limits = createTokenLimits({
+      connection: fixture.client,
+      tenants: fixture.tenants,
+      prefix: fixture.prefix,
+      accounts: { main: { requestsPerMinute: 1_000 } },
+    });
+    await limits.start();
+  });
+  afterEach(async () => {
+    await limits.close();
+    await second.close();
+    await fixture.close();
+  });
+
+  const build = (overrides: object = {}) =>
+    createProviders(
+      [
+        {
+          name: "primary",
+          adapter: anthropicAdapter({ baseUrl: server.url }),
+          account: "main",
+          fallbackTo: "secondary",
+          maxTries: 2,
+          breakAfter: 3,
+          halfOpenAfterMs: 300,
+          ...overrides,
+        },
+        { name: "secondary", adapter: ollamaAdapter({ baseUrl: second.url }) },
+      ],
+      { limits, maxInlineWaitMs: 0, logger: silentLogger },
+    );
+  const call = { ...REQUEST, tenantId: "acme" };
+
+  it("retries what may pass, then falls back, opens the breaker and returns after one probe", async () => {
+    const providers = build();
+    server.play(json({}, 500));
+    expect((await providers.complete(call)).provider).toBe("secondary");
+    expect(server.seen).toHaveLength(2);
+    await providers.complete(call);
+    expect(server.seen).toHaveLength(3);
+    for (let index = 0; index < 5; index++) await providers.complete(call);
+    expect(server.seen).toHaveLength(3);
+    server.play(json(ANTHROPIC));
+    await waitFor(async () => (await providers.complete(call)).provider === "primary");
+    expect(server.seen).toHaveLength(4);
+    await providers.close();
+  });
+
+  it("stops all processes on a 429 until Retry-After, and asks the next provider meanwhile", async () => {
+    const one = build();
+    const other = build();
+    server.play(json({}, 429, { "retry-after": "20" }));
+    expect((await one.complete(call)).provider).toBe("secondary");
+    for (let index = 0; index < 10; index++) {
+      expect((await (index % 2 ? one : other).complete(call)).provider).toBe("secondary");
+    }
+    expect(server.seen).toHaveLength(1);
+    await Promise.all([one.close(), other.close()]);
+  });
+
+  it("puts a task off without counting an attempt when everything is limited", async () => {
+    const providers = build({ fallbackTo: undefined });
+    const waits = ["0.4", "0.3"];
+    server.play((response, request) => {
+      const wait = waits.shift();
+      return wait === undefined
+        ? json(ANTHROPIC)(response, request)
+        : json({}, 429, { "retry-after": wait })(response, request);
+    });
+    const attempts: number[] = [];
+    await fixture.worker({
+      handler: (task, { signal }) => {
+        attempts.push(task.attempt);
+        return providers.complete({ ...call, signal });
+      },
+    });
+    const { taskId } = await fixture.queue.add({ tenantId: "acme", data: {} });
+    const view = await waitFor(async () => {
+      const found = await fixture.queue.get(taskId);
+      return found?.state === "completed" ? found : undefined;
+    });
+    expect(view).toMatchObject({ attemptsMade: 1, result: { text: "Grüße", provider: "primary" } });
+    expect(new Set(attempts)).toEqual(new Set([1]));
+    expect(server.seen).toHaveLength(3);
+    await providers.close();
+  });
+
+  it("lets the overflow answer only calls that allow it, and fails at once on what no retry mends", async () => {
+    const providers = build({ fallbackTo: undefined, overflow: "secondary" });
+    server.play(json({}, 429, { "retry-after": "20" }));
+    await expect(providers.complete(call)).rejects.toMatchObject({
+      code: "QUEUE_PROVIDER_RATE_LIMITED",
+    });
+    expect((await providers.complete({ ...call, allowOverflow: true })).provider).toBe("secondary");
+    await providers.close();
+    const strict = createProviders(
+      [
+        { name: "a", adapter: anthropicAdapter({ baseUrl: server.url }), fallbackTo: "b" },
+        { name: "b", adapter: ollamaAdapter({ baseUrl: second.url }) },
+      ],
+      { logger: silentLogger },
+    );
+    server.play(json({ error: "no such model" }, 404));
+    await expect(strict.complete(call)).rejects.toMatchObject({ code: "QUEUE_PROVIDER_FAILED" });
+    await strict.close();
+  });
+});

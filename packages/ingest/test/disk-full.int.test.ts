@@ -15,8 +15,8 @@ it("a disk that takes no more makes 5:ERROR, never a 2:OK for what is not stored
   const folder = mkdtempSync(join(tmpdir(), "millrace-disk-"));
   const path = join(folder, "buffer.db");
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  // The kernel refuses to let any file of the process grow beyond this, as a full disk would.
-  const script = 'ulimit -f 4096 && exec "$0" --conditions=@millrace/source "$@"';
+  // The kernel refuses to let any file of the process grow beyond 8 MiB, as a full disk would.
+  const script = 'ulimit -f 16384 && exec "$0" --conditions=@millrace/source "$@"';
   const server = spawn("sh", ["-c", script, process.execPath, fixture, path], {
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -81,11 +81,11 @@ describe("restarts", () => {
       const { backoff, crashloop } = supervisor.process("worker").counts;
       return backoff + crashloop;
     };
-    await waitFor(() => waits() === 10);
-    const restarts = supervisor
-      .process("worker")
-      .instances.reduce((sum, one) => sum + one.restarts, 0);
-    expect(restarts).toBe(30);
+    const restarts = (): number =>
+      supervisor.process("worker").instances.reduce((sum, one) => sum + one.restarts, 0);
+    // All may wait for a moment before the budget is used up: only then do they stay.
+    await waitFor(() => waits() === 10 && restarts() >= 30);
+    expect(restarts()).toBe(30);
   });
 
   test("grandchildren of a crashed leader are gone before its successor works", async () => {

@@ -41,7 +41,7 @@ import { startMaintenance } from "./maintenance.ts";
 import { RoomQueue } from "./room-queue.ts";
 import { damaged, isDamage, readDamageMark, tryMarkDamaged } from "./salvage/damage-mark.ts";
 import type { SalvageReport } from "./salvage/salvage.ts";
-import { depthOf } from "./schema.ts";
+import { depthOf, type Progress } from "./schema.ts";
 
 /** How often a buffer looks whether its disk has room and its file is sound, in milliseconds. */
 const WATCH_MS = 500;
@@ -171,9 +171,11 @@ class SqliteBuffer implements DurableBuffer {
     const parts = this.#parts;
     if (parts === undefined || !parts.database.open) return false;
     if (this.#disk.trouble !== undefined) return false;
-    if (this.#fits(parts.group)) return true;
-    parts.group.readProgress();
-    return this.#fits(parts.group);
+    if (this.#fits(parts.group, NONE)) return true;
+    const progress = parts.group.readProgress();
+    // What nobody has claimed gives way to what comes.
+    const isDropping = this.options.whenFull === "drop-oldest";
+    return this.#fits(parts.group, isDropping ? pendingOf(progress) : NONE);
   }
 
   utilisation(): number {
@@ -199,7 +201,7 @@ class SqliteBuffer implements DurableBuffer {
       ...this.#readFileStatus(),
       rejectedRows: this.#refused.full + (counters?.rejectedRows ?? 0),
       walRejectedRows: this.#refused.wal,
-      diskLowRows: this.#refused.diskLow,
+      diskLowRows: this.#refused.diskLow + (counters?.diskLowRows ?? 0),
       failedRows: counters?.failedRows ?? 0,
       commits: counters?.commits ?? 0,
       salvages: { ...this.#salvages },
@@ -227,7 +229,9 @@ class SqliteBuffer implements DurableBuffer {
         this.#readFileStatus();
         file.database.close();
       });
-      group = new GroupCommit(file.database, this.options);
+      group = new GroupCommit(file.database, this.options, (bytes) =>
+        this.#disk.hasSpaceFor(bytes) ? undefined : diskLow(path, this.#disk),
+      );
     } catch (error) {
       throw MillraceError.is(error) ? error : notWritable(path, error);
     }
@@ -312,10 +316,8 @@ class SqliteBuffer implements DurableBuffer {
     return bufferFull(path, this.#depth());
   }
 
-  #fits(group: GroupCommit): boolean {
+  #fits(group: GroupCommit, droppable: { rows: number; bytes: number }): boolean {
     const { rows, bytes } = this.#depth();
-    // What nobody has claimed gives way to what comes.
-    const droppable = this.options.whenFull === "drop-oldest" ? pendingOf(group) : NONE;
     return (
       rows - droppable.rows + group.waitingRows < this.options.maxRows &&
       bytes - droppable.bytes + group.waitingBytes < this.options.maxBytes
@@ -342,7 +344,7 @@ class SqliteBuffer implements DurableBuffer {
 
 const NONE = { rows: 0, bytes: 0 };
 
-function pendingOf({ progress }: GroupCommit): { rows: number; bytes: number } {
+function pendingOf(progress: Progress): { rows: number; bytes: number } {
   return {
     rows: progress.appended_rows - progress.claimed_rows,
     bytes: progress.appended_bytes - progress.claimed_bytes,

@@ -1,6 +1,7 @@
 import type { Database } from "better-sqlite3";
 import type { Logger } from "../logger.ts";
 import { waitingForLocks } from "./database.ts";
+import { withReserve } from "./reserve-file.ts";
 import { beat, countCrash, OWNER_HEARTBEAT_MS, registerOwner, removeOwner } from "./owners.ts";
 
 const BEAT_RETRY_MS = 97;
@@ -31,16 +32,19 @@ export class ClaimOwners {
 
   register(): BufferOwner {
     const database = this.#database;
-    const owner = waitingForLocks(database, () => registerOwner(database));
+    // Without an owner nothing is drained, and so nothing makes room.
+    const write = <Result>(work: () => Result): Result =>
+      waitingForLocks(database, () => withReserve(database.name, work));
+    const owner = write(() => registerOwner(database));
     this.#owners.add(owner);
     return {
       owner,
       countCrash: (worker) => {
-        if (database.open) waitingForLocks(database, () => countCrash(database, owner, worker));
+        if (database.open) write(() => countCrash(database, owner, worker));
       },
       release: () => {
         this.#owners.delete(owner);
-        if (database.open) waitingForLocks(database, () => removeOwner(database, owner));
+        if (database.open) write(() => removeOwner(database, owner));
       },
     };
   }

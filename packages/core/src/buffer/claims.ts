@@ -1,10 +1,10 @@
 import type { Database, Statement } from "better-sqlite3";
 import { createBatchId } from "./batch-id.ts";
 import { checksumOf } from "./checksum.ts";
-import { isSqliteError, openDatabase } from "./database.ts";
+import { openDatabase } from "./database.ts";
 import { findDeadOwners } from "./owners.ts";
 import { purge } from "./purge.ts";
-import { releaseReserve } from "./reserve-file.ts";
+import { withReserve } from "./reserve-file.ts";
 import { noteDamage } from "./salvage/damage-mark.ts";
 
 /** A payload as it was received. */
@@ -326,14 +326,10 @@ export class ClaimSession {
 
   /** Everything that is done to the file goes through here. Each of its steps may be done again. */
   #guard<Result>(work: () => Result): Result {
-    for (;;) {
-      try {
-        return work();
-      } catch (error) {
-        const isFull = isSqliteError(error, "SQLITE_FULL", "SQLITE_IOERR_SHMSIZE");
-        // Appends fail on a full disk; what makes room must not.
-        if (!isFull || !releaseReserve(this.#path)) throw noteDamage(this.#path, error);
-      }
+    try {
+      return withReserve(this.#path, work);
+    } catch (error) {
+      throw noteDamage(this.#path, error);
     }
   }
 }

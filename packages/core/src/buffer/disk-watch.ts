@@ -1,11 +1,17 @@
+import { statfsSync } from "node:fs";
 import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isReserved, type Reserve, reserveOf, takeReserve } from "./reserve-file.ts";
+import { walFileBytes } from "./wal-size.ts";
 
 const MIB = 1024 * 1024;
 /** Free space below which appends are refused, unless an option says otherwise. */
 const MIN_FREE_BYTES = 512 * MIB;
 const MIN_FREE_PART = 0.05;
+/** With less than this free, space is looked at before every commit. */
+const SCARCE_BYTES = 1024 * MIB;
+/** What a commit writes besides the payloads. */
+const COMMIT_BYTES = 256 * 1024;
 
 /** Why appends are refused for the sake of the disk. */
 export type DiskTrouble = "disk_low" | "wal";
@@ -32,10 +38,23 @@ export class DiskWatch {
     this.#options = options;
   }
 
-  /** To be told when a write failed for want of space: no more until there is some. */
+  /** To be told when there is no space for a write: no more until there is. */
   noteFull(): void {
     this.#isFull = true;
     this.trouble = "disk_low";
+  }
+
+  /**
+   * Whether so many bytes may be written now, where space is scarce: what is in the WAL needs as much
+   * again in the file before it can be made small, and a disk that is full before that stays full.
+   */
+  hasSpaceFor(bytes: number): boolean {
+    if (this.freeBytes === undefined || this.freeBytes > SCARCE_BYTES) return true;
+    const { path } = this.#options;
+    const { bavail, bsize } = statfsSync(dirname(path));
+    const hasSpace = bavail * bsize >= walFileBytes(path) + 2 * bytes + COMMIT_BYTES;
+    if (!hasSpace) this.noteFull();
+    return hasSpace;
   }
 
   async check(): Promise<void> {
@@ -61,7 +80,7 @@ export class DiskWatch {
     this.#reserve ??= reserveOf(path);
     const isWhole = isReserved(this.#reserve);
     // As much again, or what comes in would take it all at once.
-    const needed = this.#reserve.bytes * (isWhole ? 1 : 2);
+    const needed = this.#reserve.bytes * (isWhole ? 1 : 2) + this.walBytes;
     if (isWhole && !this.#isFull) return true;
     if (freeBytes < needed) return false;
     if (!isWhole && !takeReserve(this.#reserve)) return false;

@@ -30,6 +30,9 @@ export interface GroupLimits {
   whenFull: "reject" | "block" | "drop-oldest";
 }
 
+/** Says why so many bytes must not be written now. */
+export type RefuseBytes = (bytes: number) => MillraceError | undefined;
+
 /** Counters that the committer keeps in plain numbers. */
 export interface GroupCommitCounters {
   commits: number;
@@ -38,6 +41,8 @@ export interface GroupCommitCounters {
   failedRows: number;
   /** Admitted, then refused: what should have been dropped for them had been claimed meanwhile. */
   rejectedRows: number;
+  /** Admitted, then refused: the disk had become full meanwhile. */
+  diskLowRows: number;
 }
 
 /**
@@ -51,6 +56,7 @@ export class GroupCommit {
     bytes: 0,
     failedRows: 0,
     rejectedRows: 0,
+    diskLowRows: 0,
   };
   /** The totals as of the last commit or {@link GroupCommit.readProgress}. */
   progress: Progress;
@@ -60,6 +66,7 @@ export class GroupCommit {
   readonly #database: Database;
   readonly #limits: GroupLimits;
   readonly #pacing: GroupPacing;
+  readonly #refuse: RefuseBytes;
   readonly #begin: Statement;
   readonly #commitStatement: Statement;
   readonly #insert: Statement;
@@ -72,7 +79,8 @@ export class GroupCommit {
   #isScheduled = false;
   #retryTimer: NodeJS.Timeout | undefined;
 
-  constructor(database: Database, limits: GroupLimits) {
+  constructor(database: Database, limits: GroupLimits, refuse: RefuseBytes = () => undefined) {
+    this.#refuse = refuse;
     this.#database = database;
     this.#limits = limits;
     this.#pacing = new GroupPacing(limits.groupMaxWaitMs);
@@ -169,6 +177,12 @@ export class GroupCommit {
     const group = this.#takeGroup();
     let bytes = 0;
     for (const { payload } of group) bytes += payload.byteLength;
+    const refusal = this.#refuse(bytes);
+    if (refusal !== undefined) {
+      this.counters.diskLowRows += group.length;
+      for (const { reject } of group) reject(refusal);
+      return;
+    }
     const newTokens: string[] = [];
     let isStored: boolean;
     try {

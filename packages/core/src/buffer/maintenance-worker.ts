@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "../errors.ts";
 import { openDatabase } from "./database.ts";
-import { isReserved, reserveOf } from "./reserve-file.ts";
+import { isReserved, reserveOf, withReserve } from "./reserve-file.ts";
 import { isDamage } from "./salvage/damage-mark.ts";
 import { isWalLarge, WAL_RESET_BYTES, walFileBytes } from "./wal-size.ts";
 
@@ -53,7 +53,9 @@ post({ type: "ready" });
 const timer = setInterval(() => {
   attempt(() => {
     const isTight = isDiskTight();
-    checkpoint(isTight);
+    // Moving the WAL into the file may make that longer first.
+    if (isTight) withReserve(path, () => checkpoint(isTight));
+    else checkpoint(isTight);
     giveSpaceBack(isTight);
   });
 }, TICK_MS);
@@ -78,10 +80,10 @@ function attempt(work: () => void): void {
   }
 }
 
-/** On a full disk the WAL's own space is what there is to work in. */
+/** On a full disk every page counts: the WAL's, and those that are kept for the next burst. */
 function isDiskTight(): boolean {
   const { bavail, bsize } = statfsSync(dirname(path));
-  return !isReserved(reserve) || bavail * bsize < 2 * reserve.bytes;
+  return !isReserved(reserve) || bavail * bsize < 2 * reserve.bytes + walFileBytes(path);
 }
 
 function checkpoint(isTight: boolean): void {
@@ -90,8 +92,8 @@ function checkpoint(isTight: boolean): void {
   const threshold = isTight ? pageBytes : WAL_RESET_BYTES;
   if (frames * pageBytes < threshold || frames === framesAtLastReset) return;
   if (performance.now() < nextResetAt) return;
-  const isLarge = walFileBytes(path) > WAL_CUT_BYTES;
-  const { busy, log } = checkpointWal(isLarge ? "TRUNCATE" : "RESTART");
+  const isToBeCut = isTight || walFileBytes(path) > WAL_CUT_BYTES;
+  const { busy, log } = checkpointWal(isToBeCut ? "TRUNCATE" : "RESTART");
   if (busy === 0) framesAtLastReset = log;
   else nextResetAt = performance.now() + RESET_PAUSE_MS;
 }

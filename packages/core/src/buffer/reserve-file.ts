@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { rmSync, statfsSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { isSqliteError } from "./database.ts";
 
 const RESERVE_BYTES = 4 * 1024 * 1024;
 /** Of a tiny disk no more than this part is kept. */
@@ -41,7 +42,7 @@ export function takeReserve({ path, bytes }: Reserve): boolean {
 }
 
 /** Gives up a part of the space. @returns false when there is none left to give. */
-export function releaseReserve(bufferPath: string): boolean {
+function releaseReserve(bufferPath: string): boolean {
   try {
     const { path, bytes } = reserveOf(bufferPath);
     const size = sizeOf(path);
@@ -50,6 +51,21 @@ export function releaseReserve(bufferPath: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/**
+ * Does what makes room on a full disk, with as much of the reserve as it takes. Each try must be
+ * whole: what failed is done again from its start.
+ */
+export function withReserve<Result>(bufferPath: string, work: () => Result): Result {
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      const isFull = isSqliteError(error, "SQLITE_FULL", "SQLITE_IOERR_SHMSIZE");
+      if (!isFull || !releaseReserve(bufferPath)) throw error;
+    }
   }
 }
 

@@ -15,6 +15,7 @@ import { dirname, join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { createBuffer } from "../../src/buffer/buffer.ts";
+import { openDatabase } from "../../src/buffer/database.ts";
 import { createMemoryLogger, waitFor } from "../../src/testing.ts";
 import { spawnFixture } from "../fixtures/spawn-fixture.ts";
 import { fillDisk, smallDisk } from "./fixtures/small-disk.ts";
@@ -108,6 +109,16 @@ test("an empty file becomes a buffer that can give space back", async () => {
   expect(database.pragma("auto_vacuum", { simple: true })).toBe(2);
   expect(database.pragma("page_size", { simple: true })).toBe(16_384);
   expect(database.pragma("journal_mode", { simple: true })).toBe("wal");
+});
+
+test.each([
+  ["power", 2],
+  ["process", 1],
+] as const)("with durability %s SQLite's synchronous is %i", (durability, synchronous) => {
+  const path = join(temporaryFolder(), "buffer.db");
+  const database = openDatabase(path, { durability, create: true });
+  onTestFinished(() => void database.close());
+  expect(database.pragma("synchronous", { simple: true })).toBe(synchronous);
 });
 
 test("a claim session creates no file where there is no buffer", () => {

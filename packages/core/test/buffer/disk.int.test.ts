@@ -1,7 +1,10 @@
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { openBufferFile } from "../../src/buffer/buffer-file.ts";
+import { bufferOptionsSchema } from "../../src/buffer/buffer-options.ts";
 import type { ClaimSession } from "../../src/buffer/claims.ts";
+import { GroupCommit } from "../../src/buffer/group-commit.ts";
 import { waitFor } from "../../src/testing.ts";
 import { openSession, startBuffer, texts, WIDE } from "../fixtures/test-buffer.ts";
 import { fillDisk, smallDisk } from "./fixtures/small-disk.ts";
@@ -28,16 +31,16 @@ test("a disk that fills up refuses payloads, loses none, and recovers by itself"
   while (failures.length < 20) {
     await Promise.all(Array.from({ length: 20 }, appendNext));
   }
-  expect(failures[0]).toMatchObject({ code: "BUFFER_WRITE_FAILED", retryable: true });
   expect(failures.at(-1)).toMatchObject({ code: "BUFFER_DISK_LOW", retryable: true });
   expect(buffer.state).toBe("running");
-  expect(buffer.health()).toMatchObject({ healthy: false, reason: expect.stringMatching(/full/) });
-  const { failedRows, diskLowRows } = buffer.status();
-  expect(failedRows + diskLowRows).toBe(failures.length);
+  expect(buffer.health()).toEqual({ healthy: false, reason: "disk low" });
+  expect(buffer.status()).toMatchObject({ diskLowRows: failures.length, failedRows: 0 });
 
   rmSync(join(folder, "ballast"));
   // Nobody appends: behind a load balancer an unhealthy agent gets nothing to append.
-  await waitFor(() => buffer.health().healthy);
+  await waitFor(() => {
+    return buffer.health().healthy;
+  });
   await appendNext();
   expect(acknowledged.at(-1)).toMatch(new RegExp(`^${next - 1}:`));
   const session = openSession(buffer.options.path, buffer.registerOwner().owner);
@@ -58,10 +61,12 @@ test("a disk with nothing left still lets landed batches go, and takes payloads 
     stored += results.filter(({ status }) => status === "fulfilled").length;
     isFull = results.some(({ status }) => status === "rejected");
   }
+  await waitFor(() => statSync(`${buffer.options.path}-wal`).size === 0);
   // Something else takes whatever the buffer left.
   fillDisk(join(folder, "ballast"));
   const session = openSession(buffer.options.path, buffer.registerOwner().owner);
-  expect(drain(session)).toBe(stored);
+  // A full WAL is no reason to give up: the drain tries again, and maintenance makes room in it.
+  await waitFor(() => drain(session), { timeoutMs: 20_000 });
   expect(buffer.status()).toMatchObject({ rows: 0, purgedRows: stored });
 
   // What the file itself gives back is enough to go on with.
@@ -71,16 +76,37 @@ test("a disk with nothing left still lets landed batches go, and takes payloads 
   expect(texts(session.claim(WIDE))).toEqual(["new"]);
 });
 
-/** @returns payloads that were settled. */
-function drain(session: ClaimSession): number {
-  let rows = 0;
+/** Settles everything. @throws when there is no space even for that. */
+function drain(session: ClaimSession): boolean {
   for (;;) {
-    const batch = session.claim({ ...WIDE, maxRows: 700 });
-    if (batch === undefined) return rows;
+    const batch = session.recover() ?? session.claim({ ...WIDE, maxRows: 700 });
+    if (batch === undefined) return true;
     session.settle(batch.batchId);
-    rows += batch.payloads.length;
   }
 }
+
+test("a commit that fails for want of space is refused whole, and a later one succeeds", async () => {
+  const { folder } = smallDisk(2);
+  const path = join(folder, "buffer.db");
+  const { database } = openBufferFile(path, { durability: "process" });
+  onTestFinished(() => void database.close());
+  const group = new GroupCommit(database, bufferOptionsSchema.parse({ path }));
+  await group.append(Buffer.from("a"), "token");
+  fillDisk(join(folder, "ballast"));
+  const appends = [Buffer.alloc(400_000), Buffer.from("b")].map((payload) =>
+    group.append(payload, "token"),
+  );
+  for (const result of await Promise.allSettled(appends)) {
+    expect(result).toMatchObject({ status: "rejected", reason: { code: "SQLITE_FULL" } });
+  }
+  expect(group.failure).toBeDefined();
+  expect(group.progress.appended_rows).toBe(1);
+  rmSync(join(folder, "ballast"));
+  group.probe();
+  expect(group.failure).toBeUndefined();
+  await group.append(Buffer.from("b"), "token");
+  expect(group.counters).toMatchObject({ failedRows: 2, rows: 2 });
+});
 
 test("below minFreeBytes payloads are refused before the disk is full, until there is space again", async () => {
   const { folder } = smallDisk(24);

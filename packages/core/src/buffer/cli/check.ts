@@ -24,7 +24,7 @@ export interface CheckReport {
 }
 
 /** A batch that is claimed, or has landed and is not purged yet. */
-export interface CheckedClaim {
+interface CheckedClaim {
   batchId: string;
   state: "claimed" | "landed";
   worker: number;

@@ -6,7 +6,7 @@ import { ensureSchema } from "../schema.ts";
 import { PageFile } from "./page-file.ts";
 import { settleAccounts } from "./settle-accounts.ts";
 import { readSmallTables, type SmallTables } from "./small-tables.ts";
-import { removeUnfinished, salvagingPath, switchFiles } from "./switch-files.ts";
+import { assertNotOpen, removeUnfinished, salvagingPath, switchFiles } from "./switch-files.ts";
 import { readLeaf, type TableRecord } from "./tree-page.ts";
 
 /** What came of salvaging a damaged buffer file. */
@@ -34,6 +34,7 @@ const INSERT_ROWS = 5_000;
  * nothing else. Nobody may have the file open.
  */
 export function salvage(path: string, reason: string): SalvageReport {
+  assertNotOpen(path);
   removeUnfinished(path);
   const database = openDatabase(salvagingPath(path), { durability: "process", create: true });
   let accounts: Pick<SalvageReport, "recoveredRows" | "lostRows" | "isCountKnown">;

@@ -18,7 +18,6 @@ export function removeUnfinished(path: string): void {
  * for by {@link finishSwitch}: which step it was shows in the files.
  */
 export function switchFiles(path: string, reason: string): string {
-  assertNotOpen(path);
   const setAside = freeName(`${path}.corrupt-${Date.now()}`);
   markDamaged(path, { reason, setAside });
   finishSwitch(path);
@@ -49,8 +48,10 @@ function freeName(wanted: string): string {
 /**
  * SQLite removes a WAL by name when the last handle closes: one left open on the damaged file would
  * take away the new file's. Only Linux tells which files this process has open.
+ *
+ * @throws {@link MillraceError} `BUFFER_LOCKED`.
  */
-function assertNotOpen(path: string): void {
+export function assertNotOpen(path: string): void {
   const wanted = resolve(path);
   let links: string[];
   try {

@@ -37,7 +37,8 @@ export default defineConfig({
         test: {
           name: "soak",
           include: ["{packages,tools}/*/test/**/*.soak.test.ts", "test/**/*.soak.test.ts"],
-          testTimeout: 3_600_000,
+          globalSetup: ["test/setup/postgres.ts"],
+          testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,
         },

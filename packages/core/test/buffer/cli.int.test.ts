@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import Sqlite from "better-sqlite3";
 import { expect, test } from "vitest";
+import { check } from "../../src/buffer/cli/check.ts";
 import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 import { appendNumbers, openSession, startBuffer, texts, WIDE } from "../fixtures/test-buffer.ts";
 import { damageAt } from "./fixtures/damage.ts";
@@ -94,9 +95,8 @@ test("repair leaves a sound file alone, salvages a damaged one, and check sees t
   const repaired = run("repair", path, "--json");
   expect(repaired.code).toBe(0);
   expect(JSON.parse(repaired.out)).toMatchObject({ recoveredRows: 10, lostRows: 0 });
-  const { code, out } = run("check", path, "--json");
-  expect(code).toBe(0);
-  expect(JSON.parse(out)).toMatchObject({
+  expect(check(path)).toMatchObject({
+    damage: undefined,
     status: { pendingRows: 6, claimedRows: 4 },
     claims: [{ batchId, isOwnerDead: true }],
   });
@@ -106,14 +106,11 @@ test("requeue warns, and when forced makes a dead process's claims pending under
   const { path, batchId } = await closedFile();
   const refused = run("requeue", path);
   expect(refused).toMatchObject({ code: 2, error: expect.stringContaining("land twice") });
-  expect(JSON.parse(run("check", path, "--json").out)).toMatchObject({
-    status: { claimedRows: 4 },
-  });
+  expect(check(path).status).toMatchObject({ claimedRows: 4 });
   const done = run("requeue", path, "--force", "--json");
   expect(JSON.parse(done.out)).toEqual([{ batchId, rows: 4 }]);
-  const { code, out } = run("check", path, "--json");
-  expect(code).toBe(0);
-  expect(JSON.parse(out)).toMatchObject({
+  expect(check(path)).toMatchObject({
+    damage: undefined,
     claims: [],
     status: { appendedRows: 10, pendingRows: 10, claimedRows: 0 },
   });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { expect, test } from "vitest";
@@ -123,7 +123,7 @@ test("a salvage that was killed at any step is finished or begun again by the ne
       writeFileSync(salvagingPath(path), "SQLite format 3");
       markDamaged(path, { reason: "test" });
     } else {
-      await leaveSwitch(path, step);
+      leaveSwitch(path, step);
     }
     const again = await startBuffer({ path });
     expect({ step, ...again.status() }).toMatchObject({ rows: 10, appendedRows: 10, lostRows: 0 });
@@ -137,8 +137,7 @@ test("a salvage that was killed at any step is finished or begun again by the ne
 });
 
 /** Makes what a kill between two renames leaves. */
-async function leaveSwitch(path: string, step: string): Promise<void> {
-  const { copyFileSync, renameSync } = await import("node:fs");
+function leaveSwitch(path: string, step: string): void {
   const setAside = `${path}.corrupt-1`;
   copyFileSync(path, salvagingPath(path));
   // The old file's WAL would be replayed into the new file, were it left.

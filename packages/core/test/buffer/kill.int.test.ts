@@ -8,7 +8,7 @@ import { spawnFixture } from "../fixtures/spawn-fixture.ts";
 import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 import { openSession, startBuffer } from "../fixtures/test-buffer.ts";
 
-const ROUNDS = 10;
+const ROUNDS = 8;
 
 test(`kill -9 at ${ROUNDS} random moments: every acknowledged payload is in the file exactly once`, async () => {
   const seed = Number(process.env["MILLRACE_TEST_SEED"] ?? randomInt(2 ** 31));

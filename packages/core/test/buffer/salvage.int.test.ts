@@ -17,7 +17,7 @@ import {
 const PAGE_BYTES = 16_384;
 const FRAME_BYTES = 24 + PAGE_BYTES;
 const SEED = Number(process.env["MILLRACE_TEST_SEED"] ?? randomInt(2 ** 31));
-const RANDOM_CASES = 20;
+const RANDOM_CASES = 15;
 
 interface Page {
   number: number;

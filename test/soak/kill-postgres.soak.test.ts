@@ -5,9 +5,9 @@ import { waitFor } from "@millrace/core/testing";
 import { createRandom } from "@millrace/load";
 import { type PostgresService, startPostgres } from "@millrace/services";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { AgentProcess } from "./agent-process.ts";
-import { findFaults, NO_FAULTS, readMarks } from "./landed-marks.ts";
-import { startLoad } from "./load.ts";
+import { AgentProcess } from "../e2e/agent-process.ts";
+import { findFaults, NO_FAULTS, readMarks } from "../e2e/landed-marks.ts";
+import { startLoad } from "../e2e/load.ts";
 
 const TOKEN = "kill-token";
 const KILLS = 8;

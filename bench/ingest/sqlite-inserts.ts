@@ -76,7 +76,7 @@ function createInserter(
 ): (seconds: number) => { rows: number; seconds: number } {
   const payloads = createPayloadStamper({ run: "sqlite" });
   const payload = Buffer.alloc(payloads.maxBytes);
-  const insert = database.prepare("INSERT INTO payloads VALUES (?, ?, 1, ?)");
+  const insert = database.prepare("INSERT INTO payloads VALUES (?, ?, 1, 0, ?)");
   let id = 0;
   return (seconds) => {
     const firstId = id;

@@ -331,7 +331,14 @@ export class DrainLoop {
 }
 
 /** SQLite has waited 5 s for a lock before it says BUSY. */
-const DISK_TROUBLE = ["SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY"];
+const DISK_TROUBLE = [
+  "SQLITE_BUSY",
+  "SQLITE_FULL",
+  "SQLITE_IOERR",
+  "SQLITE_READONLY",
+  // The buffer is about to fail for it; a worker need not die first.
+  "BUFFER_DAMAGED",
+];
 
 function isDiskTrouble(error: unknown): boolean {
   const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;

@@ -254,5 +254,6 @@ function isPing(payload: Uint8Array): boolean {
 function storeRefusal(error: unknown): RefusalReason {
   const code = MillraceError.is(error) ? error.code : undefined;
   if (code === "BUFFER_FULL") return "buffer_full";
+  if (code === "BUFFER_DISK_LOW") return "disk_low";
   return code === "BUFFER_CLOSED" ? "buffer_closed" : "write_failed";
 }

@@ -49,6 +49,7 @@ export const REFUSALS = {
   },
   overload: { subject: "frame", message: "pressure is closed: payloads are refused for now" },
   buffer_full: { subject: "frame", message: "buffer is full: the drain is behind" },
+  disk_low: { subject: "frame", message: "the buffer's disk is nearly full: free some space" },
   write_failed: { subject: "frame", message: "buffer could not write to disk" },
   buffer_closed: { subject: "frame", message: "buffer is not running: start it before the server" },
   frame_timeout: {

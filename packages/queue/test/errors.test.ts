@@ -9,7 +9,7 @@ describe("the error codes", () => {
       ([, code]) => code,
     );
     const documented = [
-      ...read("../../../docs/reference/queue.md").matchAll(/^\| `(QUEUE_\w+)`/gm),
+      ...read("../../../docs/reference/errors.md").matchAll(/^\| `(QUEUE_\w+)`/gm),
     ].map(([, code]) => code);
     expect(documented).toEqual(declared);
     expect(declared.length).toBeGreaterThan(10);

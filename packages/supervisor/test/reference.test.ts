@@ -25,9 +25,7 @@ test("the reference lists exactly the routes that there are, with their scopes",
   expect(listed.toSorted()).toEqual(routes.toSorted());
 });
 
-test("the reference lists exactly the error codes, events and metrics that there are", () => {
-  const codes = /SUPERVISOR_[A-Z_]+/g;
-  expect(names(page, codes)).toEqual(names(source("errors.ts"), codes));
+test("the reference lists exactly the events and metrics that there are", () => {
   const metrics = /millrace_[a-z_]+/g;
   expect(names(page, metrics)).toEqual(names(source("supervisor-metrics.ts"), metrics));
   const events = /(?<=["`])[a-z]+:[a-z]+(?=["`])/g;

@@ -52,6 +52,7 @@ export class AgentProcess {
     const child = spawn(process.execPath, ["--conditions=@millrace/source", ENTRY], {
       env: {
         PATH: process.env["PATH"],
+        NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
         MILLRACE_DATABASE_URL: databaseUrl,
         MILLRACE_BUFFER_PATH: bufferPath,
         MILLRACE_INGEST_PORT: String(this.port),

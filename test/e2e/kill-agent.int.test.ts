@@ -11,7 +11,7 @@ import { startLoad } from "./load.ts";
 const TOKEN = "kill-token";
 const KILLS = 50;
 /** A kill comes this long after the agent listens, at most, in milliseconds. */
-const MAX_LIFE_MS = 500;
+const MAX_LIFE_MS = 250;
 const SEED = Number(process.env["MILLRACE_TEST_SEED"] ?? Date.now() % 1_000_000);
 
 let database: TestDatabase;

@@ -1,3 +1,4 @@
+import { nightwatch } from "@millrace/drain/nightwatch";
 import type { Client } from "pg";
 
 /** What a run's records came to in PostgreSQL. */
@@ -10,18 +11,11 @@ export interface Verdict {
   landed: number;
 }
 
-interface TableRow {
-  table_name: string;
-}
-
 /** Tables whose rows carry the mark of a run in `deploy`. */
-async function findMarkedTables(client: Client): Promise<string[]> {
-  const { rows } = await client.query<TableRow>(
-    `SELECT table_name FROM information_schema.columns
-     WHERE table_schema = current_schema() AND column_name = 'deploy'
-       AND table_name LIKE 'nightwatch\\_%' ORDER BY 1`,
-  );
-  return rows.map((row) => row.table_name);
+function markedTables(): string[] {
+  return nightwatch()
+    .tables.filter(({ columns }) => columns["deploy"] !== undefined)
+    .map(({ name }) => name);
 }
 
 /** Rows of a run by table, the fullest first. */
@@ -30,7 +24,7 @@ export async function countByTable(
   run: string,
 ): Promise<Array<{ table: string; rows: number }>> {
   const counts = [];
-  for (const table of await findMarkedTables(client)) {
+  for (const table of markedTables()) {
     const { rows } = await client.query<{ count: string }>(
       `SELECT count(*) FROM ${table} WHERE deploy LIKE $1`,
       [`${run}-%`],
@@ -47,7 +41,7 @@ export async function judge(
   acknowledgedMarks: readonly string[],
 ): Promise<Verdict> {
   const seen = new Map<string, number>();
-  for (const table of await findMarkedTables(client)) {
+  for (const table of markedTables()) {
     const { rows } = await client.query<{ deploy: string }>(
       `SELECT deploy FROM ${table} WHERE deploy LIKE $1`,
       [`${run}-%`],

@@ -11,10 +11,7 @@ export async function measureLandingDelay(
 ): Promise<{ p50Ms: number; p99Ms: number }> {
   const client = new Client({ connectionString: url });
   await client.connect();
-  const marked = await markedRowsSql(
-    client,
-    "deploy, pg_xact_commit_timestamp(xmin) - received_at AS delay",
-  );
+  const marked = markedRowsSql("deploy, pg_xact_commit_timestamp(xmin) - received_at AS delay");
   const { rows } = await client.query<{ percentiles: number[] }>(
     `SELECT percentile_cont(ARRAY[0.5, 0.99])
        WITHIN GROUP (ORDER BY extract(epoch FROM delay)::float8 * 1000) AS percentiles

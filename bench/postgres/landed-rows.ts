@@ -1,3 +1,4 @@
+import { nightwatch } from "@millrace/drain/nightwatch";
 import { Client } from "pg";
 
 /** What is in the tables, told apart by the marks of the records. */
@@ -13,7 +14,7 @@ async function countLandedRows(client: Client, run: string): Promise<LandedRows>
   const { rows } = await client.query<Record<keyof LandedRows, string>>(
     `SELECT count(*) AS rows, count(DISTINCT deploy) AS marks,
        (SELECT count(*) FROM millrace_dead_letters) AS "deadLetters"
-     FROM (${await markedRowsSql(client, "deploy")}) AS landed WHERE deploy LIKE $1`,
+     FROM (${markedRowsSql("deploy")}) AS landed WHERE deploy LIKE $1`,
     [`${run}-%`],
   );
   const [counts] = rows;
@@ -37,11 +38,10 @@ export async function checkLandedRows(url: string, run: string, expected: number
   );
 }
 
-/** A SELECT of `columns` from every table whose rows carry a mark. */
-export async function markedRowsSql(client: Client, columns: string): Promise<string> {
-  const { rows } = await client.query<{ name: string }>(
-    `SELECT table_name AS name FROM information_schema.columns
-     WHERE table_schema = current_schema() AND column_name = 'deploy' ORDER BY 1`,
-  );
-  return rows.map(({ name }) => `SELECT ${columns} FROM ${name}`).join(" UNION ALL ");
+/** A SELECT of `columns` from every declared table whose rows carry a mark. */
+export function markedRowsSql(columns: string): string {
+  return nightwatch()
+    .tables.filter((table) => table.columns["deploy"] !== undefined)
+    .map(({ name }) => `SELECT ${columns} FROM ${name}`)
+    .join(" UNION ALL ");
 }

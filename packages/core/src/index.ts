@@ -20,6 +20,7 @@ export { type LoadConfigOptions, loadConfig } from "./env.ts";
 export { type CoreErrorCode, messageOf, MillraceError, type MillraceErrorInit } from "./errors.ts";
 export { type EventMap, type Listener, TypedEmitter } from "./events.ts";
 export { checkHealth, checkReadiness, type HealthReport } from "./health.ts";
+export { LifecycleComponent } from "./lifecycle-component.ts";
 export { DEFAULT_GRACE_MS, Lifecycle, type LifecycleSteps } from "./lifecycle.ts";
 export { LogThrottle } from "./log-throttle.ts";
 export { defaultLogger, type Logger, type LogMethod, silentLogger } from "./logger.ts";

@@ -1,17 +1,16 @@
 import {
-  type CloseOptions,
   type Component,
   defaultLogger,
   defaultMetrics,
   type Health,
   Lifecycle,
+  LifecycleComponent,
   type Listener,
   type Logger,
   LogThrottle,
   messageOf,
   MillraceError,
   parseOptions,
-  type StartOptions,
   TypedEmitter,
 } from "@millrace/core";
 import type { BufferOwner } from "@millrace/core/buffer";
@@ -107,13 +106,13 @@ export function createDrainPool(options: DrainPoolOptions): DrainPool {
 
 const STARTING_PHASES: ReadonlySet<string> = new Set(["starting", "connecting"]);
 
-class ThreadPool implements DrainPool {
+class ThreadPool extends LifecycleComponent implements DrainPool {
   readonly name = "drain";
   readonly options: ResolvedDrainPoolOptions;
   readonly #logger: Logger;
   readonly #throttle: LogThrottle;
   readonly #emitter: TypedEmitter<DrainEvents>;
-  readonly #lifecycle: Lifecycle;
+  protected readonly lifecycle: Lifecycle;
   readonly #counters = createCounters();
   readonly #maintenance = createMaintenanceCounts();
   readonly #maintenanceLog: MaintenanceLog;
@@ -128,6 +127,7 @@ class ThreadPool implements DrainPool {
   #startFailure: Error | undefined;
 
   constructor(options: ResolvedDrainPoolOptions) {
+    super();
     this.options = options;
     const { destination, schema, maxInflatedBytes } = options;
     this.deadLetters = createDeadLetters({ destination, schema, maxInflatedBytes });
@@ -137,7 +137,7 @@ class ThreadPool implements DrainPool {
     this.#emitter = new TypedEmitter((error) =>
       this.#logger.error({ err: error }, "a drain listener threw"),
     );
-    this.#lifecycle = new Lifecycle({
+    this.lifecycle = new Lifecycle({
       name: this.name,
       open: async (closers, signal) => {
         const owner = this.options.buffer.registerOwner();
@@ -160,26 +160,6 @@ class ThreadPool implements DrainPool {
         await Promise.all(this.#handles.map((handle) => handle.drain(signal)));
       },
     });
-  }
-
-  get state() {
-    return this.#lifecycle.state;
-  }
-
-  get closed() {
-    return this.#lifecycle.closed;
-  }
-
-  start(options?: StartOptions): Promise<void> {
-    return this.#lifecycle.start(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#lifecycle.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   on<Name extends keyof DrainEvents>(

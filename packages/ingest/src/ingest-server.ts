@@ -1,17 +1,16 @@
 import type { Socket } from "node:net";
 import {
-  type CloseOptions,
   type CloserStack,
   defaultLogger,
   defaultMetrics,
   type Health,
   Lifecycle,
+  LifecycleComponent,
   type Listener,
   type Logger,
   LogThrottle,
   MillraceError,
   parseOptions,
-  type StartOptions,
   TypedEmitter,
 } from "@millrace/core";
 import { TokenRates } from "./auth/token-rates.ts";
@@ -63,13 +62,13 @@ export function createIngestServer(options: IngestOptions): IngestServer {
 }
 
 const SWEEP_MS = 250;
-class TcpIngestServer implements IngestServer {
+class TcpIngestServer extends LifecycleComponent implements IngestServer {
   readonly name = "ingest";
   readonly options: ResolvedIngestOptions;
   readonly #logger: Logger;
   readonly #throttle: LogThrottle;
   readonly #refusals: RefusalReports;
-  readonly #lifecycle: Lifecycle;
+  protected readonly lifecycle: Lifecycle;
   readonly #emitter: TypedEmitter<IngestEvents>;
   readonly #counters = new IngestCounters();
   readonly #budget: ByteBudget;
@@ -81,6 +80,7 @@ class TcpIngestServer implements IngestServer {
   #mirror: Mirror | undefined;
 
   constructor(options: ResolvedIngestOptions) {
+    super();
     this.options = Object.freeze(options);
     this.#logger = options.logger ?? defaultLogger();
     this.#throttle = new LogThrottle(this.#logger);
@@ -94,31 +94,11 @@ class TcpIngestServer implements IngestServer {
       throttle: this.#throttle,
       emitter: this.#emitter,
     });
-    this.#lifecycle = new Lifecycle({
+    this.lifecycle = new Lifecycle({
       name: this.name,
       open: (closers) => this.#open(closers),
       drain: (signal) => this.#drain(signal),
     });
-  }
-
-  get state() {
-    return this.#lifecycle.state;
-  }
-
-  get closed() {
-    return this.#lifecycle.closed;
-  }
-
-  start(options?: StartOptions): Promise<void> {
-    return this.#lifecycle.start(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#lifecycle.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   on<Name extends keyof IngestEvents>(

@@ -1,13 +1,12 @@
 import {
   type CloserStack,
-  type CloseOptions,
   type Component,
   defaultLogger,
   type Health,
   Lifecycle,
+  LifecycleComponent,
   type Logger,
   parseOptions,
-  type StartOptions,
 } from "@millrace/core";
 import { Queue as BullmqQueue } from "bullmq";
 import { createDeadLetters, type DeadLetters } from "./dead-letters.ts";
@@ -95,18 +94,19 @@ export function createQueue<Input = unknown, Output = unknown>(
   return new RedisQueue<Input, Output>(parseOptions(queueOptionsSchema, options, "createQueue"));
 }
 
-class RedisQueue<Input, Output> implements Queue<Input, Output> {
+class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Input, Output> {
   readonly name: string;
   readonly options: ResolvedQueueOptions;
   readonly keys: GateKeys;
   readonly deadLetters: DeadLetters;
   readonly counters: QueueCounters = { added: 0, refused: 0, duplicates: 0 };
   readonly #logger: Logger;
-  readonly #lifecycle: Lifecycle;
+  protected readonly lifecycle: Lifecycle;
   #parts: { client: RedisClient; bullmq: BullmqQueue; gate: Gate; producer: Producer } | undefined;
   #depth: QueueStatus | undefined;
 
   constructor(options: ResolvedQueueOptions) {
+    super();
     const queueName = `agent__${options.role}`;
     this.name = `queue:${options.role}`;
     this.options = options;
@@ -117,19 +117,11 @@ class RedisQueue<Input, Output> implements Queue<Input, Output> {
     );
     this.#logger = options.logger ?? defaultLogger();
     this.deadLetters = createDeadLetters(() => this.#running().bullmq);
-    this.#lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
+    this.lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
   }
 
   get role() {
     return this.options.role;
-  }
-
-  get state() {
-    return this.#lifecycle.state;
-  }
-
-  get closed() {
-    return this.#lifecycle.closed;
   }
 
   get bullmq() {
@@ -142,18 +134,6 @@ class RedisQueue<Input, Output> implements Queue<Input, Output> {
 
   get client() {
     return this.#running().client;
-  }
-
-  start(options?: StartOptions): Promise<void> {
-    return this.#lifecycle.start(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#lifecycle.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   health(): Health {

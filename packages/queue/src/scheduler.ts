@@ -1,13 +1,12 @@
 import {
   type CloserStack,
-  type CloseOptions,
   type Component,
   configInvalid,
   defaultLogger,
   type Health,
   Lifecycle,
+  LifecycleComponent,
   type Logger,
-  type StartOptions,
 } from "@millrace/core";
 import { Queue as BullmqQueue, Worker } from "bullmq";
 import { queueError } from "./errors.ts";
@@ -47,38 +46,19 @@ export function createScheduler<Input>(options: SchedulerOptions<Input>): Schedu
   return new BullmqScheduler(options);
 }
 
-class BullmqScheduler<Input> implements Scheduler<Input> {
+class BullmqScheduler<Input> extends LifecycleComponent implements Scheduler<Input> {
   readonly name: string;
   readonly #queue: Queue<Input>;
   readonly #logger: Logger;
-  readonly #lifecycle: Lifecycle;
+  protected readonly lifecycle: Lifecycle;
   #control: BullmqQueue | undefined;
 
   constructor({ queue, logger }: SchedulerOptions<Input>) {
+    super();
     this.name = `scheduler:${queue.role}`;
     this.#queue = queue;
     this.#logger = logger ?? defaultLogger();
-    this.#lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
-  }
-
-  get state() {
-    return this.#lifecycle.state;
-  }
-
-  get closed() {
-    return this.#lifecycle.closed;
-  }
-
-  start(options?: StartOptions): Promise<void> {
-    return this.#lifecycle.start(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#lifecycle.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    this.lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
   }
 
   health(): Health {

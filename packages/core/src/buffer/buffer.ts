@@ -2,10 +2,11 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Database } from "better-sqlite3";
 import type { CloserStack } from "../closer-stack.ts";
-import type { CloseOptions, Health, StartOptions } from "../component.ts";
+import type { Health } from "../component.ts";
 import { parseOptions } from "../config.ts";
 import { messageOf, MillraceError } from "../errors.ts";
 import { type Listener, TypedEmitter } from "../events.ts";
+import { LifecycleComponent } from "../lifecycle-component.ts";
 import { Lifecycle } from "../lifecycle.ts";
 import { LogThrottle } from "../log-throttle.ts";
 import { defaultLogger, type Logger } from "../logger.ts";
@@ -76,12 +77,12 @@ interface OpenParts {
   owners: ClaimOwners;
 }
 
-class SqliteBuffer implements DurableBuffer {
+class SqliteBuffer extends LifecycleComponent implements DurableBuffer {
   readonly name = "buffer";
   readonly options: ResolvedBufferOptions;
   readonly #logger: Logger;
   readonly #throttle: LogThrottle;
-  readonly #lifecycle: Lifecycle;
+  protected readonly lifecycle: Lifecycle;
   readonly #emitter: TypedEmitter<BufferEvents>;
   readonly #disk: DiskWatch;
   readonly #refused = { full: 0, wal: 0, diskLow: 0 };
@@ -92,6 +93,7 @@ class SqliteBuffer implements DurableBuffer {
   #reportedLostRows = 0;
 
   constructor(options: ResolvedBufferOptions) {
+    super();
     this.options = options;
     this.#logger = options.logger ?? defaultLogger();
     this.#throttle = new LogThrottle(this.#logger);
@@ -99,7 +101,7 @@ class SqliteBuffer implements DurableBuffer {
       this.#logger.error({ err: error, event }, "buffer listener failed"),
     );
     this.#disk = new DiskWatch(options);
-    this.#lifecycle = new Lifecycle({
+    this.lifecycle = new Lifecycle({
       name: this.name,
       open: (closers) => this.#open(closers),
       drain: () => {
@@ -109,28 +111,8 @@ class SqliteBuffer implements DurableBuffer {
     });
   }
 
-  get state() {
-    return this.#lifecycle.state;
-  }
-
-  get closed() {
-    return this.#lifecycle.closed;
-  }
-
   get bufferId() {
     return this.#bufferId;
-  }
-
-  start(options?: StartOptions): Promise<void> {
-    return this.#lifecycle.start(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#lifecycle.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   on<Name extends keyof BufferEvents>(
@@ -282,7 +264,7 @@ class SqliteBuffer implements DurableBuffer {
     tryMarkDamaged(this.options.path, reason);
     this.#logger.error({ path: this.options.path, reason }, "buffer file is damaged: start again");
     this.#emitter.emit("file:damaged", { reason });
-    void this.#lifecycle.fail(damaged(this.options.path, cause));
+    void this.lifecycle.fail(damaged(this.options.path, cause));
   }
 
   #reportSalvage(report: SalvageReport): void {

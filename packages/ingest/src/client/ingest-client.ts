@@ -2,17 +2,16 @@ import {
   type CloseOptions,
   type CloserStack,
   type Component,
-  type ComponentState,
   defaultLogger,
   defaultMetrics,
   type Health,
   Lifecycle,
+  LifecycleComponent,
   type Listener,
   type Logger,
   LogThrottle,
   messageOf,
   parseOptions,
-  type StartOptions,
   TypedEmitter,
 } from "@millrace/core";
 import { tokenHash } from "../auth/token-hash.ts";
@@ -105,12 +104,12 @@ export function createIngestClient(options: IngestClientOptions): IngestClient {
 
 const DEFAULT_FLUSH_TIMEOUT_MS = 10_000;
 
-class BatchingIngestClient implements IngestClient {
+class BatchingIngestClient extends LifecycleComponent implements IngestClient {
   readonly name = "ingest-client";
   readonly options: ResolvedIngestClientOptions;
   readonly #logger: Logger;
   readonly #throttle: LogThrottle;
-  readonly #lifecycle: Lifecycle;
+  protected readonly lifecycle: Lifecycle;
   readonly #emitter: TypedEmitter<IngestClientEvents>;
   readonly #drops: DropTally;
   readonly #outbox: Outbox;
@@ -121,6 +120,7 @@ class BatchingIngestClient implements IngestClient {
   #sentRecords = 0;
 
   constructor(options: ResolvedIngestClientOptions) {
+    super();
     this.options = Object.freeze(options);
     this.#logger = options.logger ?? defaultLogger();
     this.#throttle = new LogThrottle(this.#logger);
@@ -133,7 +133,7 @@ class BatchingIngestClient implements IngestClient {
       onDropped: (reason, records) => this.#drops.add(reason, records),
       onReady: () => this.#schedulePump(),
     });
-    this.#lifecycle = new Lifecycle({
+    this.lifecycle = new Lifecycle({
       name: this.name,
       open: (closers) => this.#open(closers),
       drain: (signal) => this.#drain(signal),
@@ -141,25 +141,9 @@ class BatchingIngestClient implements IngestClient {
     void this.closed.then(() => this.#dropRest());
   }
 
-  get state(): ComponentState {
-    return this.#lifecycle.state;
-  }
-
-  get closed(): Promise<Error | undefined> {
-    return this.#lifecycle.closed;
-  }
-
-  start(options?: StartOptions): Promise<void> {
-    return this.#lifecycle.start(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
+  override close(options?: CloseOptions): Promise<void> {
     this.#isTaking = false;
-    return this.#lifecycle.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    return this.lifecycle.close(options);
   }
 
   on<Name extends keyof IngestClientEvents>(

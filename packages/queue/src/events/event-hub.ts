@@ -1,14 +1,13 @@
 import {
   type CloserStack,
-  type CloseOptions,
   type Component,
   defaultLogger,
   defaultMetrics,
   type Health,
   Lifecycle,
+  LifecycleComponent,
   parseOptions,
   publishMetric,
-  type StartOptions,
 } from "@millrace/core";
 import { Cluster } from "ioredis";
 import { queueError } from "../errors.ts";
@@ -65,10 +64,10 @@ export function createEventHub(options: EventHubOptions): EventHub {
 
 const REPLAY_PAGE = 100;
 
-class RedisEventHub implements EventHub {
+class RedisEventHub extends LifecycleComponent implements EventHub {
   readonly name = "events";
   readonly #options: ResolvedEventHubOptions;
-  readonly #lifecycle: Lifecycle;
+  protected readonly lifecycle: Lifecycle;
   readonly #clients = new Map<string, Set<SseClient>>();
   /** Subscriptions under way or done, so that two clients of a tenant share one. */
   readonly #subscribed = new Map<string, Promise<unknown>>();
@@ -76,28 +75,9 @@ class RedisEventHub implements EventHub {
   #parts: { client: RedisClient; subscriber: RedisClient; isSharded: boolean } | undefined;
 
   constructor(options: ResolvedEventHubOptions) {
+    super();
     this.#options = options;
-    this.#lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
-  }
-
-  get state() {
-    return this.#lifecycle.state;
-  }
-
-  get closed() {
-    return this.#lifecycle.closed;
-  }
-
-  start(options?: StartOptions): Promise<void> {
-    return this.#lifecycle.start(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#lifecycle.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    this.lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
   }
 
   health(): Health {

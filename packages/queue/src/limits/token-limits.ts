@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
 import {
-  type CloseOptions,
   type Component,
   type Health,
   Lifecycle,
+  LifecycleComponent,
   parseOptions,
-  type StartOptions,
 } from "@millrace/core";
 import { queueError } from "../errors.ts";
 import { prepareScripts, runScript } from "../lua-scripts.ts";
@@ -67,15 +66,16 @@ export function createTokenLimits(options: TokenLimitsOptions): TokenLimits {
   return new RedisTokenLimits(parseOptions(tokenLimitsOptionsSchema, options, "createTokenLimits"));
 }
 
-class RedisTokenLimits implements TokenLimits {
+class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
   readonly name = "token-limits";
   readonly #options: ResolvedTokenLimitsOptions;
-  readonly #lifecycle: Lifecycle;
+  protected readonly lifecycle: Lifecycle;
   #client: RedisClient | undefined;
 
   constructor(options: ResolvedTokenLimitsOptions) {
+    super();
     this.#options = options;
-    this.#lifecycle = new Lifecycle({
+    this.lifecycle = new Lifecycle({
       name: this.name,
       open: async (closers) => {
         const opened = openRedis(options.connection);
@@ -85,26 +85,6 @@ class RedisTokenLimits implements TokenLimits {
         this.#client = opened.client;
       },
     });
-  }
-
-  get state() {
-    return this.#lifecycle.state;
-  }
-
-  get closed() {
-    return this.#lifecycle.closed;
-  }
-
-  start(options?: StartOptions): Promise<void> {
-    return this.#lifecycle.start(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#lifecycle.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   health(): Health {

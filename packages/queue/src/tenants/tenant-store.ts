@@ -1,10 +1,9 @@
 import {
-  type CloseOptions,
   type Component,
   type Health,
   Lifecycle,
+  LifecycleComponent,
   parseOptions,
-  type StartOptions,
 } from "@millrace/core";
 import { queueError } from "../errors.ts";
 import { Gate } from "../gate/gate.ts";
@@ -73,16 +72,17 @@ export function createTenantStore(options: TenantStoreOptions): TenantStore {
   return new RedisTenantStore(parseOptions(tenantStoreOptionsSchema, options, "createTenantStore"));
 }
 
-class RedisTenantStore implements TenantStore {
+class RedisTenantStore extends LifecycleComponent implements TenantStore {
   readonly name = "tenants";
   readonly #options: ResolvedTenantStoreOptions;
-  readonly #lifecycle: Lifecycle;
+  protected readonly lifecycle: Lifecycle;
   readonly #cache = new Map<string, { readAt: number; stored: StoredRecord }>();
   #client: RedisClient | undefined;
 
   constructor(options: ResolvedTenantStoreOptions) {
+    super();
     this.#options = options;
-    this.#lifecycle = new Lifecycle({
+    this.lifecycle = new Lifecycle({
       name: this.name,
       open: async (closers) => {
         const opened = openRedis(this.#options.connection);
@@ -92,26 +92,6 @@ class RedisTenantStore implements TenantStore {
         this.#client = opened.client;
       },
     });
-  }
-
-  get state() {
-    return this.#lifecycle.state;
-  }
-
-  get closed() {
-    return this.#lifecycle.closed;
-  }
-
-  start(options?: StartOptions): Promise<void> {
-    return this.#lifecycle.start(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#lifecycle.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   health(): Health {

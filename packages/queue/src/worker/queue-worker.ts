@@ -1,15 +1,14 @@
 import {
   type CloserStack,
-  type CloseOptions,
   type Component,
   defaultLogger,
   defaultMetrics,
   type Health,
   Lifecycle,
+  LifecycleComponent,
   type Listener,
   type Logger,
   parseOptions,
-  type StartOptions,
   TypedEmitter,
 } from "@millrace/core";
 import { type Job, type RedisQueueBackend, UnrecoverableError } from "bullmq";
@@ -83,11 +82,11 @@ interface WorkerParts {
   settles: SettleBatch;
 }
 
-class BullmqQueueWorker implements QueueWorker {
+class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
   readonly name: string;
   readonly options: ResolvedQueueWorkerOptions;
   readonly #logger: Logger;
-  readonly #lifecycle: Lifecycle;
+  protected readonly lifecycle: Lifecycle;
   readonly #emitter: TypedEmitter<QueueWorkerEvents>;
   readonly #shutdown = new AbortController();
   readonly #counters: WorkerCounters = {
@@ -102,37 +101,18 @@ class BullmqQueueWorker implements QueueWorker {
   #running = 0;
 
   constructor(options: ResolvedQueueWorkerOptions) {
+    super();
     this.name = `worker:${options.queue.role}`;
     this.options = options;
     this.#logger = options.logger ?? defaultLogger();
     this.#emitter = new TypedEmitter((error) =>
       this.#logger.error({ err: error }, "a worker listener threw"),
     );
-    this.#lifecycle = new Lifecycle({
+    this.lifecycle = new Lifecycle({
       name: this.name,
       open: (closers) => this.#open(closers),
       drain: (signal) => this.#drain(signal),
     });
-  }
-
-  get state() {
-    return this.#lifecycle.state;
-  }
-
-  get closed() {
-    return this.#lifecycle.closed;
-  }
-
-  start(options?: StartOptions): Promise<void> {
-    return this.#lifecycle.start(options);
-  }
-
-  close(options?: CloseOptions): Promise<void> {
-    return this.#lifecycle.close(options);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   on<Name extends keyof QueueWorkerEvents>(

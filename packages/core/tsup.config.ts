@@ -1,6 +1,8 @@
 import { defineConfig } from "tsup";
+import { library } from "../../tsup.base.ts";
 
 export default defineConfig({
+  ...library,
   entry: [
     "src/index.ts",
     "src/buffer/index.ts",
@@ -9,11 +11,4 @@ export default defineConfig({
     "src/ops/index.ts",
     "src/testing.ts",
   ],
-  format: ["esm"],
-  target: "node22",
-  platform: "node",
-  dts: false,
-  sourcemap: true,
-  removeNodeProtocol: false,
-  clean: true,
 });

@@ -1,12 +1,7 @@
 import { defineConfig } from "tsup";
+import { library } from "../../tsup.base.ts";
 
 export default defineConfig({
+  ...library,
   entry: ["src/index.ts"],
-  format: ["esm"],
-  target: "node22",
-  platform: "node",
-  dts: false,
-  sourcemap: true,
-  removeNodeProtocol: false,
-  clean: true,
 });

@@ -1,9 +1,10 @@
+import { createRandom } from "@millrace/load";
 import { waitFor } from "@millrace/core/testing";
 import { startPostgres } from "@millrace/services";
 import { expect, it, onTestFinished } from "vitest";
 import { countRequests, emptyDatabase, queryOnce } from "./fixtures/empty-database.ts";
 import { runPool } from "./fixtures/running-pool.ts";
-import { numbers, request, seededRandom } from "./fixtures/telemetry.ts";
+import { numbers, request } from "./fixtures/telemetry.ts";
 
 const SEED = Number(process.env["MILLRACE_TEST_SEED"] ?? Date.now() % 1_000_000);
 const CRASHES = 6;
@@ -21,7 +22,7 @@ it("payloads wait in the buffer, landed, until the barrier", async () => {
 });
 
 it(`commits that a crash of PostgreSQL loses land again (MILLRACE_TEST_SEED=${SEED})`, async () => {
-  const random = seededRandom(SEED);
+  const random = createRandom(SEED);
   // A WAL that is hardly ever written by itself: without a barrier a crash loses all that came last.
   const server = await startPostgres({ settings: { wal_writer_delay: "10s" } });
   onTestFinished(() => server.remove());

@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { createRandom } from "@millrace/load";
 import { waitFor } from "@millrace/core/testing";
 import { ClaimSession } from "@millrace/core/buffer";
 import { migrate, postgres } from "@millrace/drain";
@@ -8,7 +9,7 @@ import { countRequests, emptyDatabase } from "./fixtures/empty-database.ts";
 import { type Fault, startFaultyProxy } from "./fixtures/faulty-proxy.ts";
 import { runPool } from "./fixtures/running-pool.ts";
 import { smallSchema } from "./fixtures/small-schema.ts";
-import { numbers, request, seededRandom } from "./fixtures/telemetry.ts";
+import { numbers, request } from "./fixtures/telemetry.ts";
 
 const FAULTS: Fault[] = ["cut-before", "cut-behind", "cut-after-answer"];
 
@@ -18,7 +19,7 @@ describe("a connection that breaks", () => {
   it(`24 times at random moments of COPY and COMMIT loses and doubles nothing (seed ${seed})`, async () => {
     const database = await emptyDatabase();
     const proxy = await startFaultyProxy(database.url);
-    const random = seededRandom(seed);
+    const random = createRandom(seed);
     const happened: string[] = [];
     const { append, drained, pool, logger } = await runPool(
       { url: proxy.url },

@@ -1,12 +1,13 @@
 import { randomInt } from "node:crypto";
 import type { Worker } from "node:worker_threads";
 import { gzipSync } from "node:zlib";
+import { createRandom } from "@millrace/load";
 import { waitFor } from "@millrace/core/testing";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { countRequests, deadLetters, emptyDatabase } from "./fixtures/empty-database.ts";
 import { runPool } from "./fixtures/running-pool.ts";
-import { numbers, request, seededRandom } from "./fixtures/telemetry.ts";
+import { numbers, request } from "./fixtures/telemetry.ts";
 
 const MIB = 1024 * 1024;
 
@@ -29,7 +30,7 @@ describe("a worker thread that dies", () => {
 
   it(`6 times at random moments loses and doubles nothing (seed ${seed})`, async () => {
     const database = await emptyDatabase();
-    const random = seededRandom(seed);
+    const random = createRandom(seed);
     const threads = drainThreads();
     const { append, drained, pool, buffer } = await runPool(
       { url: database.url },

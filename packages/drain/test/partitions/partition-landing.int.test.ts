@@ -1,9 +1,10 @@
+import { createRandom } from "@millrace/load";
 import { waitFor } from "@millrace/core/testing";
 import type { Client } from "pg";
 import { describe, expect, it } from "vitest";
 import { deadLetters, type EmptyDatabase, emptyDatabase } from "../fixtures/empty-database.ts";
 import { runPool } from "../fixtures/running-pool.ts";
-import { numbers, seededRandom } from "../fixtures/telemetry.ts";
+import { numbers } from "../fixtures/telemetry.ts";
 import { connection, maintenance, rowsByPartition, ticks } from "./maintained-table.ts";
 
 const DAY_SECONDS = 86_400;
@@ -149,7 +150,7 @@ describe("a pool", () => {
     );
     const stopWatching = await watchCount(database.url);
     const movers = [await maintenance(database.url), await maintenance(database.url)];
-    const random = seededRandom(7);
+    const random = createRandom(7);
     const rows = 1_500;
     let hasLanded = false;
     const landing = (async () => {

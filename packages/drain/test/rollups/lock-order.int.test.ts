@@ -1,3 +1,4 @@
+import { createRandom } from "@millrace/load";
 import { Client } from "pg";
 import { expect, it } from "vitest";
 import { compileRouter } from "../../src/encode/router.ts";
@@ -5,7 +6,7 @@ import { nightwatch } from "../../src/nightwatch/index.ts";
 import { tableStatements } from "../../src/schema/ddl.ts";
 import { compileUpserts } from "../../src/upsert/compiled-upserts.ts";
 import { emptyDatabase } from "../fixtures/empty-database.ts";
-import { numbers, seededRandom } from "../fixtures/telemetry.ts";
+import { numbers } from "../fixtures/telemetry.ts";
 
 const CONNECTIONS = 4;
 const TRANSACTIONS = 120;
@@ -20,7 +21,7 @@ it(`480 transactions of four connections on the same rows, each in its own order
   const expected = { occurrences: 0, durations: 0 };
 
   const drain = async (connection: number) => {
-    const random = seededRandom(SEED + connection);
+    const random = createRandom(SEED + connection);
     const router = compileRouter(schema);
     const upserts = compileUpserts(schema);
     const client = new Client({ connectionString: url });

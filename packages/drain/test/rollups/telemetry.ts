@@ -1,8 +1,8 @@
-import { seededRandom } from "../fixtures/telemetry.ts";
+import { createRandom } from "@millrace/load";
 
 /** Makes payloads of requests, queries, job attempts and exceptions of the last three hours. */
 export function mixedTelemetry(seed: number): (records: number) => Array<Record<string, unknown>> {
-  const random = seededRandom(seed);
+  const random = createRandom(seed);
   const below = (limit: number) => Math.floor(random() * limit);
   const now = Date.now() / 1_000;
   return (records) =>

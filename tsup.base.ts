@@ -1,0 +1,13 @@
+import type { Options } from "tsup";
+
+/** How every package is built; its own tsup.config.ts names the entries. */
+export const library: Options = {
+  format: ["esm"],
+  target: "node22",
+  platform: "node",
+  // tsc makes the declarations: tsup cannot with TypeScript 7.
+  dts: false,
+  sourcemap: true,
+  removeNodeProtocol: false,
+  clean: true,
+};

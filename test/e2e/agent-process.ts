@@ -51,7 +51,7 @@ export class AgentProcess {
   }
 
   /** Resolves when it listens. */
-  async start(): Promise<void> {
+  async start(moreEnv: Record<string, string> = {}): Promise<void> {
     const { databaseUrl, bufferPath, token, env } = this.#settings;
     const child = spawn(process.execPath, ["--conditions=@millrace/source", ENTRY], {
       env: {
@@ -65,6 +65,7 @@ export class AgentProcess {
         // Whatever the machine's disk has left: what a full one does is the soak test's to show.
         MILLRACE_BUFFER_MIN_FREE_BYTES: "0",
         ...env,
+        ...moreEnv,
       },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -93,6 +94,14 @@ export class AgentProcess {
     // It may be killed or stopped in the middle of the answer.
     const timer = setInterval(() => void scrape().catch(() => {}), SCRAPE_INTERVAL_MS).unref();
     child.once("exit", () => clearInterval(timer));
+  }
+
+  /** Resolves with the signal that ended it. */
+  async ended(): Promise<NodeJS.Signals | null> {
+    const child = this.#child;
+    if (child === undefined) return null;
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    return child.signalCode;
   }
 
   /** SIGKILL; resolves when it is gone. */

@@ -17,5 +17,7 @@ test("a scrape whose states add up balances, and so does one without a buffer", 
 
 test("a payload that no state accounts for is found, and so is one acknowledged and not stored", () => {
   expect(findImbalance(BALANCED.replace("} 3", "} 2"))).toContain("5 payloads stored, 4 accounted");
-  expect(findImbalance(BALANCED.replace('"jobs"} 1', '"jobs"} 2'))).toBe("6 acknowledged, 5 stored");
+  expect(findImbalance(BALANCED.replace('"jobs"} 1', '"jobs"} 2'))).toBe(
+    "6 acknowledged, 5 stored",
+  );
 });

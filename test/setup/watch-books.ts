@@ -14,7 +14,9 @@ interface RegistryMethods {
 const registries = new Set<Registry>();
 const imbalances: string[] = [];
 
-const { registerMetric, metrics: scrape }: RegistryMethods = Registry.prototype;
+const methods: RegistryMethods = Registry.prototype;
+const { registerMetric } = methods;
+const scrape = methods.metrics;
 
 Registry.prototype.registerMetric = function (this: Registry, metric) {
   if (isOfBuffer(metric)) registries.add(this);

@@ -1,3 +1,4 @@
+import { withAlerts } from "../alerts/outbox-sql.ts";
 import { UNKNOWN_FIELDS } from "../encode/unknown-fields.ts";
 import { sqlType } from "../schema/ddl.ts";
 import { quoteIdentifier } from "../schema/identifier.ts";
@@ -31,15 +32,18 @@ export function upsertSql(upsert: UpsertDefinition): string {
     .filter(({ merge }) => merge === "key")
     .map(({ name }) => quoteIdentifier(name));
   const updates = columns.filter(({ merge }) => merge !== "key").map(updateOf);
+  const values = columns.map(({ sqlType: type }, index) => `value${index + 1}::${type}`);
   const parameters = columns.map((_, index) => `$${index + 1}::text[]`);
   const aliases = columns.map((_, index) => `value${index + 1}`);
-  const casts = columns.map(({ sqlType: type }, index) => `value${index + 1}::${type}`);
-  return [
-    `INSERT INTO ${quoteIdentifier(upsert.name)} AS stored (${names.join(", ")})`,
-    `SELECT ${casts.join(", ")}`,
-    `FROM unnest(${parameters.join(", ")}) AS batch (${aliases.join(", ")})`,
-    `ON CONFLICT (${keys.join(", ")}) DO UPDATE SET ${updates.join(", ")}`,
-  ].join("\n");
+  const merge = { table: quoteIdentifier(upsert.name), names, values, updates };
+  const sql = ({ table, names: into, values: from, updates: set }: typeof merge) =>
+    [
+      `INSERT INTO ${table} AS stored (${into.join(", ")})`,
+      `SELECT ${from.join(", ")}`,
+      `FROM unnest(${parameters.join(", ")}) AS batch (${aliases.join(", ")})`,
+      `ON CONFLICT (${keys.join(", ")}) DO UPDATE SET ${set.join(", ")}`,
+    ].join("\n");
+  return upsert.alerts === true ? withAlerts(upsert, merge, sql) : sql(merge);
 }
 
 /** The parameters of {@link upsertSql} for `rows`, in their order. */

@@ -3,7 +3,7 @@ import { quoteIdentifier } from "../schema/identifier.ts";
 import type { UpsertDefinition } from "../schema/upsert.ts";
 
 /** The parts of an `INSERT ... ON CONFLICT DO UPDATE`. */
-interface Merge {
+export interface Merge {
   readonly table: string;
   readonly names: readonly string[];
   readonly values: readonly string[];

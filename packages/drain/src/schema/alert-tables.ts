@@ -36,7 +36,6 @@ export const ALERT_STATEMENTS: readonly string[] = [
     channel text PRIMARY KEY,
     interval_started_at timestamptz NOT NULL DEFAULT now(),
     messages integer NOT NULL DEFAULT 0,
-    failures integer NOT NULL DEFAULT 0,
     resume_at timestamptz
   )`,
 ];

@@ -1,4 +1,4 @@
-import { withAlerts } from "../alerts/outbox-sql.ts";
+import { type Merge, withAlerts } from "../alerts/outbox-sql.ts";
 import { UNKNOWN_FIELDS } from "../encode/unknown-fields.ts";
 import { sqlType } from "../schema/ddl.ts";
 import { quoteIdentifier } from "../schema/identifier.ts";
@@ -13,12 +13,12 @@ export interface UpsertStatement {
 }
 
 /** How a column merges with what is stored. */
-type Merge = "key" | "add" | "least" | "greatest" | "latest";
+type ColumnMerge = "key" | "add" | "least" | "greatest" | "latest";
 
 interface MergedColumn {
   readonly name: string;
   readonly sqlType: string;
-  readonly merge: Merge;
+  readonly merge: ColumnMerge;
 }
 
 /**
@@ -35,8 +35,8 @@ export function upsertSql(upsert: UpsertDefinition): string {
   const values = columns.map(({ sqlType: type }, index) => `value${index + 1}::${type}`);
   const parameters = columns.map((_, index) => `$${index + 1}::text[]`);
   const aliases = columns.map((_, index) => `value${index + 1}`);
-  const merge = { table: quoteIdentifier(upsert.name), names, values, updates };
-  const sql = ({ table, names: into, values: from, updates: set }: typeof merge) =>
+  const merge: Merge = { table: quoteIdentifier(upsert.name), names, values, updates };
+  const sql = ({ table, names: into, values: from, updates: set }: Merge) =>
     [
       `INSERT INTO ${table} AS stored (${into.join(", ")})`,
       `SELECT ${from.join(", ")}`,
@@ -76,7 +76,7 @@ function mergedColumns(upsert: UpsertDefinition): MergedColumn[] {
   ];
 }
 
-function declared(columns: UpsertDefinition["key"], merge: Merge): MergedColumn[] {
+function declared(columns: UpsertDefinition["key"], merge: ColumnMerge): MergedColumn[] {
   return Object.entries(columns).map(([name, { type }]) => ({
     name,
     sqlType: sqlType(type),

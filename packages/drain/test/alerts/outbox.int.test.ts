@@ -39,7 +39,11 @@ it("an issue alerts when it is new and when it comes back after it was resolved,
   const [subject] = await database.query<{ subject: object }>(
     "SELECT subject FROM millrace_alerts WHERE kind = 'issue.reopened'",
   );
-  expect(subject?.subject).toMatchObject({ class: "App\\Broken", occurrences: 6, token: "default" });
+  expect(subject?.subject).toMatchObject({
+    class: "App\\Broken",
+    occurrences: 6,
+    token: "default",
+  });
   expect(subject?.subject).not.toHaveProperty("alerted_in");
 });
 

@@ -56,9 +56,7 @@ function webhookBody({ alerts }: AlertMessage): object {
   const [first] = alerts;
   const timestamp = first.createdAt.toISOString();
   if (alerts.length === 1) return { type: first.kind, timestamp, data: alertData(first) };
-  const listed = alerts
-    .slice(0, MAX_LISTED)
-    .map((alert) => alertData(alert));
+  const listed = alerts.slice(0, MAX_LISTED).map((alert) => alertData(alert));
   return { type: "issues.digest", timestamp, data: { count: alerts.length, alerts: listed } };
 }
 

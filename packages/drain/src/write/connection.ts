@@ -1,3 +1,4 @@
+import { checkServerIdentity } from "node:tls";
 import { messageOf, MillraceError } from "@millrace/core";
 import { Client, type ClientConfig } from "pg";
 import type { PostgresDestination } from "../postgres.ts";
@@ -65,7 +66,11 @@ export async function connect(
 function tlsOf({ ssl }: PostgresDestination): Pick<ClientConfig, "ssl"> {
   if (ssl === undefined || typeof ssl === "boolean") return ssl === undefined ? {} : { ssl };
   const { serverName, ...tls } = ssl;
-  return { ssl: { ...tls, ...(serverName !== undefined && { servername: serverName }) } };
+  if (serverName === undefined) return { ssl: tls };
+  // node-postgres puts the host in the place of any `servername` that it is given.
+  const isGenuine: typeof checkServerIdentity = (_host, certificate) =>
+    checkServerIdentity(serverName, certificate);
+  return { ssl: { ...tls, checkServerIdentity: isGenuine } };
 }
 
 /** Codes of node:tls and OpenSSL for a certificate, or a handshake, that one side would not take. */

@@ -11,9 +11,10 @@ import {
   parseOptions,
   sleep,
 } from "@millrace/core";
+import type { Client } from "pg";
 import { OnDemandConnection } from "../dead-letters/on-demand-connection.ts";
 import { applyStatements } from "../migrate.ts";
-import { ALERT_STATEMENTS } from "../schema/alert-tables.ts";
+import { ALERT_STATEMENTS, CHANNELS_TABLE } from "../schema/alert-tables.ts";
 import { type AlertCounts, createAlertCounts, publishAlertMetrics } from "./alert-counts.ts";
 import {
   type AlertDispatcherOptions,
@@ -75,9 +76,7 @@ class OutboxDispatcher extends LifecycleComponent implements AlertDispatcher {
   constructor(options: ResolvedAlertDispatcherOptions) {
     super();
     this.#options = options;
-    this.#connection = new OnDemandConnection(options.destination, (client) =>
-      applyStatements(client, ALERT_STATEMENTS),
-    );
+    this.#connection = new OnDemandConnection(options.destination, makeOutbox);
     this.#throttle = new LogThrottle(options.logger ?? defaultLogger());
     this.#counts = new Map(options.channels.map(({ name }) => [name, createAlertCounts()]));
     this.lifecycle = new Lifecycle({
@@ -166,4 +165,12 @@ class OutboxDispatcher extends LifecycleComponent implements AlertDispatcher {
     this.#nextPruneAt = performance.now() + PRUNE_INTERVAL_MS;
     await this.#connection.transaction(pruneAlerts);
   }
+}
+
+/** A dispatcher that runs beside a drain, or after `migrate()`, needs no right to make tables. */
+async function makeOutbox(client: Client): Promise<void> {
+  const { rowCount } = await client.query("SELECT FROM pg_class WHERE oid = to_regclass($1)", [
+    CHANNELS_TABLE,
+  ]);
+  if (rowCount === 0) await applyStatements(client, ALERT_STATEMENTS);
 }

@@ -18,12 +18,12 @@ export function messageTitle({ alerts }: AlertMessage): string {
 }
 
 /** What the issue calls itself. */
-export function alertTitle({ issue, source }: Alert): string {
+function alertTitle({ issue, source }: Alert): string {
   return field(issue, "class") ?? field(issue, "title") ?? source;
 }
 
 /** What is known of one issue, a line each. */
-export function alertLines(alert: Alert): string[] {
+function alertLines(alert: Alert): string[] {
   const { issue } = alert;
   const file = field(issue, "file");
   const line = field(issue, "line");
@@ -37,7 +37,7 @@ export function alertLines(alert: Alert): string[] {
 }
 
 /** The alerts of a grouped message, a line each. */
-export function digestLines({ alerts }: AlertMessage): string[] {
+function digestLines({ alerts }: AlertMessage): string[] {
   const lines = alerts.slice(0, LISTED_ALERTS).map((alert) => {
     const message = field(alert.issue, "message");
     return cut(

@@ -74,6 +74,13 @@ export async function claimAlerts(
   channel: string,
   { messages, intervalMs, leaseMs, timeoutMs }: ClaimLimits,
 ): Promise<ClaimedAlerts | undefined> {
+  const { rowCount } = await client.query(
+    `SELECT FROM ${DELIVERIES_TABLE}
+     WHERE channel = $1 AND settled_at IS NULL AND due_at <= now() LIMIT 1`,
+    [channel],
+  );
+  // A lock is a write, with a flush of the disk: not for every look at nothing.
+  if (rowCount === 0) return undefined;
   await client.query(`INSERT INTO ${CHANNELS_TABLE} (channel) VALUES ($1) ON CONFLICT DO NOTHING`, [
     channel,
   ]);

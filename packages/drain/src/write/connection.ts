@@ -57,7 +57,7 @@ export async function connect(
     return connection;
   } catch (error) {
     connection.destroy();
-    throw connectFailed(error, Boolean(client.ssl));
+    throw connectFailed(error, client.ssl);
   } finally {
     signal?.removeEventListener("abort", connection.destroy);
   }

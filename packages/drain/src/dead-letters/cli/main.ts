@@ -89,6 +89,7 @@ async function carryOut(deadLetters: DeadLetters, order: Order): Promise<number>
       print(order, { discarded }, [`${discarded} letters are gone`]);
       return DONE;
     }
+    case undefined:
     default:
       process.stderr.write(USAGE);
       return FAILED;

@@ -48,3 +48,4 @@ export {
 export { redactSecrets } from "./redact-secrets.ts";
 export { runUntilSignal, type RunUntilSignalOptions } from "./run-until-signal.ts";
 export { sleep } from "./sleep.ts";
+export { refuseWebhook, signWebhook, type WebhookHeaders } from "./standard-webhooks.ts";

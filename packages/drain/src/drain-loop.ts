@@ -4,13 +4,12 @@ import type { BatchLimits, WorkerMessage, WorkerPhase } from "./messages.ts";
 import { forgetMigrations, migrateWith } from "./migrate.ts";
 import type { PartitionMaintainer } from "./partitions/partition-maintainer.ts";
 import type { PostgresDestination } from "./postgres.ts";
-import { pruneRollups } from "./rollups/rollup-retention.ts";
+import { pruneTables } from "./prune-tables.ts";
 import type { DrainSchema } from "./schema/drain-schema.ts";
 import { type UnsettledBatch, UnsettledBatches } from "./unsettled-batches.ts";
 import type { BatchWriter, LandedBatch, WriteMode } from "./write/batch-writer.ts";
 import { passBarrier } from "./write/barrier.ts";
 import { connect, type Connection } from "./write/connection.ts";
-import { pruneLedger } from "./write/ledger.ts";
 import { classifyFailure, isMissingObject } from "./write/sqlstate.ts";
 
 /** How often an idle worker looks for rows, in milliseconds. */
@@ -295,13 +294,13 @@ export class DrainLoop {
   async #prune(connection: Connection): Promise<void> {
     if (performance.now() < this.#nextPruneAt) return;
     this.#nextPruneAt = performance.now() + PRUNE_INTERVAL_MS;
-    const { session, schema } = this.#options;
+    const { session, schema, report } = this.#options;
     try {
       const openBatchIds = session.openBatchIds();
-      await this.#withDeadline(connection, async () => {
-        await pruneLedger(connection.client, session.bufferId, openBatchIds);
-        await pruneRollups(connection.client, schema, new Date());
-      });
+      const pruned = await this.#withDeadline(connection, () =>
+        pruneTables(connection.client, schema, session.bufferId, openBatchIds),
+      );
+      report({ type: "maintained", ...pruned });
     } catch {
       // The next turn connects again and reports what is wrong.
       this.#dropConnection();

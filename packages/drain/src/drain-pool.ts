@@ -15,6 +15,7 @@ import {
 } from "@millrace/core";
 import type { BufferOwner } from "@millrace/core/buffer";
 import { createDeadLetters, type DeadLetters } from "./dead-letters/dead-letters.ts";
+import { publishLetterMetrics } from "./dead-letters/letter-metrics.ts";
 import {
   asDrainSchema,
   type DrainPoolOptions,
@@ -130,8 +131,9 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
     super();
     this.options = options;
     const { destination, schema, maxInflatedBytes } = options;
-    this.deadLetters = createDeadLetters({ destination, schema, maxInflatedBytes });
     this.#logger = options.logger ?? defaultLogger();
+    const logger = this.#logger;
+    this.deadLetters = createDeadLetters({ destination, schema, maxInflatedBytes, logger });
     this.#throttle = new LogThrottle(this.#logger);
     this.#maintenanceLog = new MaintenanceLog(this.#logger);
     this.#emitter = new TypedEmitter((error) =>
@@ -143,6 +145,9 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
         const owner = this.options.buffer.registerOwner();
         closers.push(() => owner.release());
         closers.push(() => this.deadLetters.close());
+        closers.push(
+          publishLetterMetrics(this.options.metrics ?? defaultMetrics, this.deadLetters),
+        );
         closers.push(this.#openBreakers.publish(this.options.metrics ?? defaultMetrics));
         closers.push(
           publishDrainMetrics(this.options.metrics ?? defaultMetrics, this.#counters, () =>

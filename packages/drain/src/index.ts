@@ -29,6 +29,7 @@ export {
 } from "./dead-letters/dead-letter-options.ts";
 export {
   createDeadLetters,
+  type DeadLetterCounts,
   type DeadLetterPage,
   type DeadLetters,
   type ReplayResult,
@@ -53,7 +54,12 @@ export { migrate } from "./migrate.ts";
 export type { MaintenanceCounts } from "./partitions/maintenance-report.ts";
 export type { DrainCounters } from "./pool/drain-counters.ts";
 export type { OpenBreaker } from "./pool/open-breakers.ts";
-export { postgres, type PostgresDestination, type PostgresOptions } from "./postgres.ts";
+export {
+  postgres,
+  type PostgresDestination,
+  type PostgresOptions,
+  type PostgresTls,
+} from "./postgres.ts";
 export type { RollupInterval } from "./rollups/rollup-interval.ts";
 export {
   defineRollup,

@@ -1,7 +1,6 @@
-import { defaultLogger } from "@millrace/core";
+import { defaultLogger, refuseWebhook } from "@millrace/core";
 import type { Queue } from "../queue.ts";
 import type { ResolvedCallbacksOptions } from "./callbacks-options.ts";
-import { refuseWebhook } from "./standard-webhooks.ts";
 import { hashToken } from "./token-hash.ts";
 
 /** One callback: the signature proves who sends it, the token which dispatch it answers, once. */

@@ -51,8 +51,10 @@ export function findStall(progress: PoolProgress): Stall | undefined {
   );
   if (stuck !== undefined) return stuckAt(stuck, progress);
   if (pendingRows === 0 || now - idleSince < stallMs) return undefined;
-  const hung = workers.find(({ worker }) => progress.silentMs(worker) >= HUNG_MS);
-  if (hung !== undefined) return stuckAt(hung, progress);
+  const suspect =
+    workers.find(({ code }) => code !== undefined) ??
+    workers.find(({ worker }) => progress.silentMs(worker) >= HUNG_MS);
+  if (suspect !== undefined) return stuckAt({ ...suspect, since: idleSince }, progress);
   return stall("no-worker", rows, now - idleSince, "no worker takes them");
 }
 
@@ -65,7 +67,8 @@ function stuckAt(
     return stall("no-worker", rows, stalledMs, `worker ${worker} is starting`);
   }
   const silence = silentMs(worker);
-  if (silence >= HUNG_MS) {
+  // SQLite waits for locks without turning the event loop.
+  if (silence >= HUNG_MS && code !== "disk-trouble") {
     const seconds = Math.round(silence / 1_000);
     return stall("worker-hung", rows, stalledMs, `worker ${worker} was silent for ${seconds} s`);
   }

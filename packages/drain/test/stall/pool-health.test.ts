@@ -51,6 +51,12 @@ describe("findStall", () => {
       9_000,
       "worker-hung",
     ],
+    [
+      "waiting for the buffer's lock, its thread silent",
+      { phase: "waiting", code: "disk-trouble" },
+      9_000,
+      "disk-trouble",
+    ],
     ["starting", { phase: "starting" }, 0, "no-worker"],
     ["idle although rows are pending", { phase: "idle" }, 0, "no-worker"],
     ["idle and silent although rows are pending", { phase: "idle" }, 9_000, "worker-hung"],

@@ -106,10 +106,13 @@ export function decide(
 
   const secondsPerRow = sample.landingSeconds / sample.rows;
   const drifted = (state.baseSeconds ?? secondsPerRow) * BASE_DRIFT ** sample.seconds;
-  const baseSeconds = Math.min(drifted, secondsPerRow);
+  const isSlow = secondsPerRow > drifted * limits.tolerance;
+  // Slow with a single transaction open: it is not the pool that does it, and waiting would not help.
+  const isForeign = isSlow && state.concurrency === 1 && !options.polite;
+  const baseSeconds = isForeign ? secondsPerRow : Math.min(drifted, secondsPerRow);
   const batchRows = nextBatchRows(state.batchRows, sample, limits.batchSeconds, options);
   const learned = { ...state, baseSeconds, batchRows, restSeconds };
-  if (secondsPerRow > drifted * limits.tolerance) {
+  if (isSlow && !isForeign) {
     return decreased(learned, 0.75, "latency", batchRows, options);
   }
   const window = {

@@ -77,6 +77,16 @@ describe("the drain policy", () => {
     expect(run(slowed, 1_000, (concurrency) => 2_000 * concurrency).concurrency).toBe(8);
   });
 
+  it("does not wait for a slowness that stays when a single worker lands, unless it is polite", () => {
+    const rateAt = (concurrency: number) => 20_000 * concurrency;
+    const slowRateAt = (concurrency: number) => 2_000 * concurrency;
+    const pair = { ...options, maxConcurrency: 2 };
+    expect(run(run(startState(pair), 20, rateAt, pair), 20, slowRateAt, pair).concurrency).toBe(2);
+    const polite = { ...options, maxConcurrency: 4, polite: true };
+    const held = run(run(startState(polite), 20, rateAt, polite), 20, slowRateAt, polite);
+    expect(held.concurrency).toBe(1);
+  });
+
   it("is polite by taking half at most and giving way at half the rise in latency", () => {
     const polite = { ...options, polite: true };
     const rateAt = (concurrency: number) => 20_000 * concurrency;

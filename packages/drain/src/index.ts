@@ -21,6 +21,8 @@
  *
  * @module
  */
+export type { DrainReason } from "./adaptive/drain-policy.ts";
+export type { DrainConcurrency } from "./adaptive/drain-tuner.ts";
 export {
   type DeadLetterFilter,
   type DeadLetterSelection,
@@ -46,7 +48,6 @@ export {
   type DrainEvents,
   type DrainPool,
   type DrainStatus,
-  type DrainWorkerStatus,
 } from "./drain-pool.ts";
 export type { DrainErrorCode } from "./errors.ts";
 export type { WorkerPhase } from "./messages.ts";
@@ -91,6 +92,8 @@ export {
   type TableDefinition,
   type TableOptions,
 } from "./schema/table.ts";
+export type { DrainWorkerStatus } from "./stall/pool-health.ts";
+export type { DrainStallCode } from "./stall/stall-code.ts";
 export {
   type CountCondition,
   defineUpsert,

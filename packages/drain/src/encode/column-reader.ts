@@ -121,7 +121,8 @@ function isInteger(value: unknown): value is number {
 
 function arrayProblem(value: unknown): string | undefined {
   if (!Array.isArray(value)) return `expected an array of strings, got ${showValue(value)}`;
-  for (const [index, element] of value.entries()) {
+  for (let index = 0; index < value.length; index++) {
+    const element: unknown = value[index];
     if (typeof element !== "string") {
       return `expected an array of strings, element ${index} is ${showValue(element)}`;
     }
@@ -131,8 +132,14 @@ function arrayProblem(value: unknown): string | undefined {
   return undefined;
 }
 
+const QUOTED = /["\\]/;
+
 /** @see https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
 function arrayText(elements: readonly string[]): string {
-  const quoted = elements.map((element) => `"${element.replaceAll(/["\\]/g, String.raw`\$&`)}"`);
-  return `{${quoted.join(",")}}`;
+  let text = "";
+  for (const element of elements) {
+    const escaped = QUOTED.test(element) ? element.replace(/["\\]/g, String.raw`\$&`) : element;
+    text += text === "" ? `"${escaped}"` : `,"${escaped}"`;
+  }
+  return `{${text}}`;
 }

@@ -3,5 +3,5 @@ import { library } from "../../tsup.base.ts";
 
 export default defineConfig({
   ...library,
-  entry: ["src/index.ts", "src/nightwatch/index.ts", "src/worker-entry.ts"],
+  entry: ["src/index.ts", "src/nightwatch/index.ts", "src/otel/index.ts", "src/worker-entry.ts"],
 });

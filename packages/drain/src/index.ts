@@ -62,7 +62,7 @@ export {
   type RollupOptions,
   type RollupRetention,
 } from "./rollups/rollup.ts";
-export type { DrainSchema } from "./schema/drain-schema.ts";
+export { combineSchemas, type DrainSchema } from "./schema/drain-schema.ts";
 export {
   bigint,
   boolean,
@@ -76,6 +76,7 @@ export {
   textArray,
   type TextColumnOptions,
   timestamptz,
+  timestamptzNanoseconds,
   uuid,
 } from "./schema/columns.ts";
 export type { PartitionBy, PartitionInterval, Retention } from "./schema/partition-by.ts";

@@ -36,6 +36,11 @@ export function microsecondsText(microseconds: number): string | undefined {
   )}:${twoDigits(second % 60)}.${digits}+00`;
 }
 
+/** {@link timestampText} of a string of whole nanoseconds, cut to microseconds. */
+export function nanosecondsText(nanoseconds: string): string | undefined {
+  return microsecondsText(Number(BigInt(nanoseconds) / 1_000n));
+}
+
 let lastDays = Number.NaN;
 let lastDate = "";
 

@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import { openPayload, type PayloadKind, sealPayload } from "@millrace/core";
+import { openPayload, type PayloadKind, sealPayload } from "../src/payload-envelope.ts";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 

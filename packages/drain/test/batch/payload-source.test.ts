@@ -133,7 +133,7 @@ describe("recordsOf OTLP", () => {
   });
 
   it("refuses nesting without end", () => {
-    let nested = Buffer.alloc(0);
+    let nested: Buffer = Buffer.alloc(0);
     // AnyValue { array_value: ArrayValue { values: AnyValue } }
     for (let depth = 0; depth < 2_000; depth++) {
       nested = prefixed(0x2a, prefixed(0x0a, nested));

@@ -64,7 +64,8 @@ async function take(
   if (method !== "POST") return "method";
   const token = context.nameOf(headers.authorization);
   if (token === undefined) return "token";
-  const declared = kinds[mediaType(headers["content-type"])];
+  const type = mediaType(headers["content-type"]);
+  const declared = Object.hasOwn(kinds, type) ? kinds[type] : undefined;
   const encoding = contentEncoding(headers["content-encoding"]);
   if (declared === undefined || encoding === undefined) return "media_type";
   if (context.intake() !== "take") return "overload";

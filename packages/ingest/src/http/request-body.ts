@@ -21,6 +21,7 @@ export function readBody(
     budget.release(bytes);
     bytes = 0;
   };
+  if (incoming.destroyed) return Promise.resolve("truncated");
   if (declaredBytes(incoming) > maxBytes) return Promise.resolve("frame_too_large");
   return new Promise((resolve) => {
     const stop = (reason: RefusalReason) => {

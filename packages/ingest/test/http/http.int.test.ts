@@ -95,6 +95,7 @@ describe("POST /v1/ingest", () => {
       [{ method: "PUT" }, 405, "method"],
       [{ body: `[${" ".repeat(1_000)}]` }, 413, "frame_too_large"],
       [{ headers: { "content-type": "text/plain" } }, 415, "media_type"],
+      [{ headers: { "content-type": "constructor" } }, 415, "media_type"],
       [{ headers: { "content-encoding": "br" } }, 415, "media_type"],
     ];
     for (const [init, status, code] of wrong) {
@@ -219,6 +220,17 @@ describe("POST /v1/ingest", () => {
     expect(answer).toMatch(/^HTTP\/1.1 202/);
     expect(running.stored().map(({ payload }) => String(payload))).toEqual([RECORDS]);
     idle.destroy();
+  });
+
+  it("mirrors what it stored, envelopes too", async () => {
+    const upstream = await runServer({ tokens });
+    const { port } = upstream.address;
+    const mirror = [{ name: "other", host: "127.0.0.1", port, timeoutMs: 5_000 }];
+    const running = await runServer({ http, tokens, mirror });
+    await post(running);
+    await post(running, { body: '{"t":"log"}' });
+    await waitFor(() => upstream.server.status().payloads === 2, { description: "copies" });
+    expect(upstream.stored()).toEqual(running.stored());
   });
 
   it("is off unless asked for", async () => {

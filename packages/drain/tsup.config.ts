@@ -8,6 +8,7 @@ export default defineConfig({
     "src/alerts/index.ts",
     "src/dead-letters/cli/main.ts",
     "src/nightwatch/index.ts",
+    "src/otel/index.ts",
     "src/worker-entry.ts",
   ],
 });

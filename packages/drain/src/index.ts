@@ -69,7 +69,7 @@ export {
   type RollupOptions,
   type RollupRetention,
 } from "./rollups/rollup.ts";
-export type { DrainSchema } from "./schema/drain-schema.ts";
+export { combineSchemas, type DrainSchema } from "./schema/drain-schema.ts";
 export {
   bigint,
   boolean,
@@ -83,6 +83,7 @@ export {
   textArray,
   type TextColumnOptions,
   timestamptz,
+  timestamptzNanoseconds,
   uuid,
 } from "./schema/columns.ts";
 export type { PartitionBy, PartitionInterval, Retention } from "./schema/partition-by.ts";

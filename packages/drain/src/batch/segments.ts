@@ -5,8 +5,9 @@ import type { RecordMeta } from "../encode/record-meta.ts";
 import { RecordRefused } from "../encode/record-refused.ts";
 import type { Router } from "../encode/router.ts";
 import type { DeadLetter } from "../write/dead-letters.ts";
-import { PayloadRefused, readText, type TextLimits } from "./payload-reader.ts";
-import { type PayloadRecord, payloadRecords } from "./payload-records.ts";
+import { PayloadRefused } from "./payload-reader.ts";
+import type { PayloadRecord } from "./payload-records.ts";
+import { recordsOf, type SourceLimits } from "./payload-source.ts";
 
 /** A record that is encoded and on its way to its table. */
 export interface EncodedRecord {
@@ -25,9 +26,7 @@ export interface Segment {
   deadLetters: DeadLetter[];
 }
 
-export interface SegmentLimits extends TextLimits {
-  /** What reading one record may take of the heap, in bytes. */
-  maxRecordHeapBytes: number;
+export interface SegmentLimits extends SourceLimits {
   /** Encoded characters after which a segment ends; a single record may exceed it. */
   segmentLength: number;
 }
@@ -130,8 +129,7 @@ function* readPayload<Taken>(
   const meta: RecordMeta = { receivedAt: payload.receivedAt, token: payload.token };
   let recordIndex = 0;
   try {
-    const text = readText(payload.payload, limits);
-    for (const source of payloadRecords(text, limits.maxRecordHeapBytes)) {
+    for (const source of recordsOf(payload, limits)) {
       addRecord(source, { payload, recordIndex, meta }, router, open);
       recordIndex++;
       if (open.length >= limits.segmentLength) yield open.take();

@@ -273,7 +273,8 @@ end
 
 -- Why a job may not be staged, or false. Counts it against the month's quota when it may.
 local function refusal(tenant, month)
-  local limits = rcall("HMGET", G .. "t:" .. tenant, "enabled", "maxStaged", "quota")
+  local limits = rcall("HMGET", G .. "t:" .. tenant, "enabled", "maxStaged", "quota", "moved")
+  if limits[4] then return "moved" end
   if limits[1] == "0" then return "disabled" end
   local maxStaged = tonumber(limits[2])
   if maxStaged and maxStaged > 0 and rcall("ZCARD", G .. "s:" .. tenant) >= maxStaged then
@@ -290,9 +291,10 @@ end
 
 --[[
   Takes a far-delayed job into the gate. Returns 1 staged, 0 staged before, 2 past staging already,
-  -1 no such job, -2 tenant disabled, -3 quota used up, -4 too many staged, -5 another tenant's job.
+  -1 no such job, -2 tenant disabled, -3 quota used up, -4 too many staged, -5 another tenant's job,
+  -6 the tenant lives in another partition.
 ]]
-local REFUSALS = { disabled = -2, quota = -3, staged = -4 }
+local REFUSALS = { disabled = -2, quota = -3, staged = -4, moved = -6 }
 local function stage(tenant, id, due, month)
   local jobKey = B .. id
   local job = rcall("HMGET", jobKey, "priority", "gt", "gp", "grej")
@@ -311,7 +313,7 @@ local function stage(tenant, id, due, month)
       return REFUSALS[reason]
     end
     place = string.format("%.0f", (tonumber(job[1]) or 0) * 4294967296 + rcall("INCR", G .. "seq"))
-    rcall("HSET", jobKey, "gt", tenant, "gp", place)
+    rcall("HSET", jobKey, "gt", tenant, "gp", place, "gm", month)
   end
   -- It is delayed, so it does not run: whatever slot it held is free.
   rcall("SREM", G .. "l:" .. tenant, id)

@@ -49,6 +49,8 @@ export {
   type TokenLimits,
 } from "./limits/token-limits.ts";
 export type { TokenLimitsOptions, UsageLimits } from "./limits/token-limits-options.ts";
+export type { QueuePartition } from "./partitions/queue-partition.ts";
+export type { RebalanceResult } from "./partitions/rebalance.ts";
 export type { AddedTask, NewTask } from "./producer.ts";
 export { anthropicAdapter } from "./providers/anthropic.ts";
 export {

@@ -5,9 +5,11 @@ import type { RedisClient } from "./redis-client.ts";
 const GATE_SCRIPTS = [
   "acquire",
   "await-callback",
+  "cancel",
   "configure-tenant",
   "feed",
   "forget",
+  "mark-moved",
   "reconcile",
   "register-callback",
   "restage",
@@ -16,6 +18,7 @@ const GATE_SCRIPTS = [
   "stage",
   "status",
   "tick",
+  "unmark-moved",
 ] as const;
 
 /** Scripts that stand alone. */

@@ -3,6 +3,7 @@ import { Job, type JobsOptions, type Queue as BullmqQueue, type RedisClient } fr
 import { queueError } from "./errors.ts";
 import { farDelayMs } from "./gate/far-delay.ts";
 import type { Gate, StageOutcome } from "./gate/gate.ts";
+import type { GateKeys } from "./gate/gate-keys.ts";
 import type { QueueCounters } from "./metrics.ts";
 import type { ResolvedQueueOptions } from "./queue-options.ts";
 import { validate } from "./standard-schema.ts";
@@ -48,6 +49,8 @@ interface ProducerParts {
   bullmqClient: RedisClient;
   gate: Gate;
   counters: QueueCounters;
+  /** Where deduplication windows are kept: they outlive a tenant's move to another partition. */
+  roleKeys: GateKeys;
 }
 
 /** Adds tasks: BullMQ's own add, then ours, as two commands in one write. */
@@ -94,8 +97,8 @@ export class Producer {
     taskId: string,
     store: () => Promise<AddedTask>,
   ): Promise<AddedTask> {
-    const { gate, counters } = this.#parts;
-    const name = `${gate.keys.gate}once:${tenantId}:${key}`;
+    const { gate, counters, roleKeys } = this.#parts;
+    const name = `${roleKeys.gate}once:${tenantId}:${key}`;
     const claimMs = Math.min(windowMs, 10_000);
     const first = await gate.client.set(name, taskId, "PX", claimMs, "NX");
     if (first === null) {
@@ -170,6 +173,26 @@ export class Producer {
     throw refusal;
   }
 
+  /** Takes a task over from another partition as it is, not counted against the quota again. */
+  async adopt(from: Job): Promise<void> {
+    const { options, bullmq, bullmqClient, gate } = this.#parts;
+    const taskId = from.id ?? "";
+    const { tenantId } = from.data as TaskEnvelope;
+    const { limits } = await options.tenants.allocation(tenantId, options.role);
+    const job = new Job(
+      bullmq,
+      from.name,
+      from.data,
+      { ...from.opts, jobId: taskId, delay: farDelayMs(from.timestamp), timestamp: from.timestamp },
+      taskId,
+    );
+    await job.addJob(bullmqClient, {});
+    // The start count goes on: it fences one execution against another.
+    await gate.client.hset(`${gate.keys.bullmq}${taskId}`, "ats", from.attemptsStarted);
+    await gate.stage({ tenantId, jobId: taskId, limits });
+    await from.remove();
+  }
+
   #jobOptions(task: NewTask<unknown>, taskId: string, now: number): JobsOptions {
     const { options } = this.#parts;
     return {
@@ -223,6 +246,12 @@ function refusalOf(outcome: StageOutcome, tenantId: string, role: string, taskId
         {
           details,
         },
+      );
+    case "tenant-moved":
+      return queueError(
+        "QUEUE_TENANT_MOVING",
+        `tenant ${tenantId} is moving to another partition: try again, and end an interrupted queue.rebalance() by another`,
+        { details, retryable: true },
       );
     case "staged":
     case "known":

@@ -18,6 +18,9 @@
 ]]
 local rcall = redis.call
 local B, G = ARGV[1], ARGV[2]
+-- Never exists. While the queue's slot moves to another server of a cluster every missing key is an
+-- error: asked here, before anything is written, it ends the script whole instead of halfway.
+rcall("EXISTS", G .. "canary")
 local now = tonumber(ARGV[3])
 if not now then
   local time = rcall("TIME")

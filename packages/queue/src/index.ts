@@ -32,6 +32,7 @@ export {
 export type { CallbacksOptions } from "./callbacks/callbacks-options.ts";
 export { refuseWebhook, signWebhook, type WebhookHeaders } from "./callbacks/standard-webhooks.ts";
 export type { DeadLetter, DeadLetters } from "./dead-letters.ts";
+export { type DesiredWorkersAnswer, desiredWorkersEndpoint } from "./desired-workers-endpoint.ts";
 export type { QueueErrorCode } from "./errors.ts";
 export {
   createEventHub,
@@ -44,6 +45,7 @@ export type { TenantDepth } from "./gate/gate.ts";
 export { findViolations } from "./gate/invariants.ts";
 export {
   createTokenLimits,
+  type RemainingUsage,
   type Reservation,
   type ReservationRefused,
   type TokenLimits,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { RedisClient } from "./redis-client.ts";
+import { throughSlotMove } from "./slot-move.ts";
 
 /** Scripts that start with the gate's library. */
 const GATE_SCRIPTS = [
@@ -47,7 +48,10 @@ export function prepareScripts(client: RedisClient): void {
   prepared.add(client);
 }
 
-/** Runs a script. `key` routes it in a cluster; `args` follow as ARGV. */
+/**
+ * Runs a script. `key` routes it in a cluster; `args` follow as ARGV. Gate scripts begin with a look at a
+ * key that never exists, so that one whose slot moves ends before it has written anything.
+ */
 export function runScript(
   client: RedisClient,
   name: ScriptName,
@@ -55,7 +59,7 @@ export function runScript(
   args: readonly ScriptArgument[],
 ): Promise<unknown> {
   const command = Reflect.get(client, commandName(name)) as ScriptCommand;
-  return command.call(client, key, ...args);
+  return throughSlotMove(client, () => command.call(client, key, ...args));
 }
 
 /** The name under which a script stands on a prepared client and on its transactions. */

@@ -60,6 +60,8 @@ export interface Queue<Input = unknown, Output = unknown> extends Component {
   readonly bullmq: BullmqQueue;
   /** What the queue consists of: one partition unless it was split. */
   readonly partitions: readonly QueuePartition[];
+  /** The partition that a tenant lives in. */
+  partitionOf(tenantId: string): Promise<QueuePartition>;
   /** Failed tasks. */
   readonly deadLetters: DeadLetters;
   /** Only for types: what tasks carry and give back. */
@@ -206,6 +208,10 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
       attemptsMade: job.attemptsMade,
       addedAt: job.timestamp,
     };
+  }
+
+  async partitionOf(tenantId: string): Promise<OpenPartition> {
+    return this.#running().partitions.home(tenantId);
   }
 
   partitionHolding(taskId: string): Promise<OpenPartition | undefined> {

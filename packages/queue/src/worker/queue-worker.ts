@@ -184,6 +184,8 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
         // BullMQ's default of 1 fails a task on the second rollout that interrupts it.
         maxStalledCount: options.maxStarts,
         maxStartedAttempts: options.maxStarts,
+        // BullMQ's default of 15 seconds outlasts most outages.
+        runRetryDelay: 1_000,
         skipVersionCheck: true,
       },
     );

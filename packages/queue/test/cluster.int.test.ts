@@ -261,7 +261,7 @@ async function moveSlot(cluster: RedisCluster, slot: number, keysAtOnce: number)
         server,
         port: cluster.nodes[index]?.port ?? 0,
         id: await server.cluster("MYID"),
-        isPrimary: ((await server.role()) as unknown[])[0] === "master",
+        isPrimary: (await server.role())[0] === "master",
       })),
     );
     const primaries = table.filter(({ isPrimary }) => isPrimary);

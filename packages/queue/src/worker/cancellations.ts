@@ -13,9 +13,9 @@ export const CANCELLED = "the task was cancelled";
 interface CancelTarget {
   partition: QueuePartition;
   /** Fires the signal of a run, if it is here. */
-  cancel(taskId: string): void;
+  cancel: (taskId: string) => void;
   /** What runs here now. */
-  running(): Iterable<string>;
+  running: () => Iterable<string>;
 }
 
 /**

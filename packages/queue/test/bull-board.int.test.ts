@@ -35,7 +35,7 @@ describe("bull-board over a queue", () => {
   const send = async (method: "GET" | "PUT", path: string) => {
     const answer = await app.inject({ method, url: `/api/queues${path}` });
     expect(answer.statusCode).toBeLessThan(300);
-    return answer.body === "" ? {} : (answer.json() as unknown);
+    return answer.body === "" ? {} : answer.json<unknown>();
   };
   const entry = async (name: string, status = "delayed") => {
     const query = `?activeQueue=${encodeURIComponent(name)}&status=${status}&page=1&jobsPerPage=20`;

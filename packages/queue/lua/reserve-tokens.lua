@@ -46,7 +46,7 @@ for index = 4, #ARGV, 4 do
   local value = values[index] - cost
   rcall("HSET", ARGV[index], "v", string.format("%.6f", value), "at", string.format("%.3f", now))
   rcall("PEXPIRE", ARGV[index], math.ceil(2 * math.max(capacity, capacity - value) / rate) + 1000)
-  costs[#costs + 1] = { ARGV[index], capacity, cost }
+  costs[#costs + 1] = { ARGV[index], capacity, cost, rate }
 end
 rcall("HSET", open, id, cjson.encode(costs))
 rcall("ZADD", open .. ":due", now + tonumber(ARGV[3]), id)

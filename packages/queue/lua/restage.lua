@@ -24,7 +24,7 @@ for index = 1, #page, 2 do
   elseif tenant and not job[5] then
     local outcome = stage(tenant, id, nil, ARGV[6])
     if outcome == 1 then staged = staged + 1 end
-    if outcome < -1 and outcome > -5 then result[#result + 1] = id end
+    if outcome < -1 and outcome ~= -5 then result[#result + 1] = id end
   end
   result[1] = page[index + 1]
 end

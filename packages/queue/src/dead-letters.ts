@@ -30,10 +30,19 @@ export interface DeadLetters {
 
 const PAGE = 200;
 
-export function createDeadLetters(queue: () => BullmqQueue): DeadLetters {
+/** Where failed tasks are, and how one comes to a partition that its tenant has moved to since. */
+export interface DeadLetterSource {
+  partitions: () => readonly BullmqQueue[];
+  /** Runs a failed task again where its tenant lives now. @returns false when it is there already. */
+  adopt: (job: Job) => Promise<boolean>;
+}
+
+export function createDeadLetters({ partitions, adopt }: DeadLetterSource): DeadLetters {
   const find = async (taskId: string): Promise<Job> => {
-    const job = await queue().getJob(taskId);
-    if (job && (await job.isFailed())) return job;
+    for (const queue of partitions()) {
+      const job = await queue.getJob(taskId);
+      if (job && (await job.isFailed())) return job;
+    }
     throw queueError(
       "QUEUE_TASK_NOT_FOUND",
       `no failed task ${taskId}: list() shows what there is`,
@@ -44,20 +53,17 @@ export function createDeadLetters(queue: () => BullmqQueue): DeadLetters {
   };
   return {
     async list({ tenantId, limit = 100 } = {}) {
-      const letters: DeadLetter[] = [];
-      for (let from = 0; letters.length < limit; from += PAGE) {
-        const jobs = await queue().getFailed(from, from + PAGE - 1);
-        for (const job of jobs) {
-          const letter = toDeadLetter(job);
-          if (letter && (tenantId === undefined || letter.tenantId === tenantId))
-            letters.push(letter);
-        }
-        if (jobs.length < PAGE) break;
-      }
-      return letters.slice(0, limit);
+      const letters = await Promise.all(
+        partitions().map((queue) => newest(queue, tenantId, limit)),
+      );
+      return letters
+        .flat()
+        .toSorted((one, other) => other.failedAt - one.failedAt)
+        .slice(0, limit);
     },
     async redrive(taskId) {
       const job = await find(taskId);
+      if (await adopt(job)) return;
       // The start count goes on: it fences one execution against another.
       await job.retry("failed", { resetAttemptsMade: true });
     },
@@ -66,6 +72,23 @@ export function createDeadLetters(queue: () => BullmqQueue): DeadLetters {
       await job.remove();
     },
   };
+}
+
+async function newest(
+  queue: BullmqQueue,
+  tenantId: string | undefined,
+  limit: number,
+): Promise<DeadLetter[]> {
+  const letters: DeadLetter[] = [];
+  for (let from = 0; letters.length < limit; from += PAGE) {
+    const jobs = await queue.getFailed(from, from + PAGE - 1);
+    for (const job of jobs) {
+      const letter = toDeadLetter(job);
+      if (letter && (tenantId === undefined || letter.tenantId === tenantId)) letters.push(letter);
+    }
+    if (jobs.length < PAGE) break;
+  }
+  return letters;
 }
 
 function toDeadLetter(job: Job): DeadLetter | undefined {

@@ -32,6 +32,7 @@ export {
 } from "./callbacks/callbacks.ts";
 export type { CallbacksOptions } from "./callbacks/callbacks-options.ts";
 export type { DeadLetter, DeadLetters } from "./dead-letters.ts";
+export { type DesiredWorkersAnswer, desiredWorkersEndpoint } from "./desired-workers-endpoint.ts";
 export type { QueueErrorCode } from "./errors.ts";
 export {
   createEventHub,
@@ -44,11 +45,14 @@ export type { TenantDepth } from "./gate/gate.ts";
 export { findViolations } from "./gate/invariants.ts";
 export {
   createTokenLimits,
+  type RemainingUsage,
   type Reservation,
   type ReservationRefused,
   type TokenLimits,
 } from "./limits/token-limits.ts";
 export type { TokenLimitsOptions, UsageLimits } from "./limits/token-limits-options.ts";
+export type { QueuePartition } from "./partitions/queue-partition.ts";
+export type { RebalanceResult } from "./partitions/rebalance.ts";
 export type { AddedTask, NewTask } from "./producer.ts";
 export { anthropicAdapter } from "./providers/anthropic.ts";
 export {

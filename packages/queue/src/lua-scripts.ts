@@ -1,13 +1,16 @@
 import { readFileSync } from "node:fs";
 import type { RedisClient } from "./redis-client.ts";
+import { throughSlotMove } from "./slot-move.ts";
 
 /** Scripts that start with the gate's library. */
 const GATE_SCRIPTS = [
   "acquire",
   "await-callback",
+  "cancel",
   "configure-tenant",
   "feed",
   "forget",
+  "mark-moved",
   "reconcile",
   "register-callback",
   "restage",
@@ -16,6 +19,7 @@ const GATE_SCRIPTS = [
   "stage",
   "status",
   "tick",
+  "unmark-moved",
 ] as const;
 
 /** Scripts that stand alone. */
@@ -44,7 +48,10 @@ export function prepareScripts(client: RedisClient): void {
   prepared.add(client);
 }
 
-/** Runs a script. `key` routes it in a cluster; `args` follow as ARGV. */
+/**
+ * Runs a script. `key` routes it in a cluster; `args` follow as ARGV. Gate scripts begin with a look at a
+ * key that never exists, so that one whose slot moves ends before it has written anything.
+ */
 export function runScript(
   client: RedisClient,
   name: ScriptName,
@@ -52,7 +59,7 @@ export function runScript(
   args: readonly ScriptArgument[],
 ): Promise<unknown> {
   const command = Reflect.get(client, commandName(name)) as ScriptCommand;
-  return command.call(client, key, ...args);
+  return throughSlotMove(client, () => command.call(client, key, ...args));
 }
 
 /** The name under which a script stands on a prepared client and on its transactions. */

@@ -23,6 +23,8 @@ export interface WorkerCounters {
   parked: number;
   /** Runs given back because of a rate limit or a shutdown. */
   deferred: number;
+  /** Runs that were cancelled. */
+  cancelled: number;
 }
 
 /** Publishes a queue's counters and its last depth. @returns a function that withdraws them. */

@@ -3,8 +3,10 @@ import { Job, type JobsOptions, type Queue as BullmqQueue, type RedisClient } fr
 import { queueError } from "./errors.ts";
 import { farDelayMs } from "./gate/far-delay.ts";
 import type { Gate, StageOutcome } from "./gate/gate.ts";
+import type { GateKeys } from "./gate/gate-keys.ts";
 import type { QueueCounters } from "./metrics.ts";
 import type { ResolvedQueueOptions } from "./queue-options.ts";
+import { throughSlotMove } from "./slot-move.ts";
 import { validate } from "./standard-schema.ts";
 import { PRIORITIES, type TaskEnvelope, type TaskPriority } from "./task.ts";
 import { monthOf } from "./tenants/month.ts";
@@ -48,6 +50,8 @@ interface ProducerParts {
   bullmqClient: RedisClient;
   gate: Gate;
   counters: QueueCounters;
+  /** Where deduplication windows are kept: they outlive a tenant's move to another partition. */
+  roleKeys: GateKeys;
 }
 
 /** Adds tasks: BullMQ's own add, then ours, as two commands in one write. */
@@ -94,8 +98,8 @@ export class Producer {
     taskId: string,
     store: () => Promise<AddedTask>,
   ): Promise<AddedTask> {
-    const { gate, counters } = this.#parts;
-    const name = `${gate.keys.gate}once:${tenantId}:${key}`;
+    const { gate, counters, roleKeys } = this.#parts;
+    const name = `${roleKeys.gate}once:${tenantId}:${key}`;
     const claimMs = Math.min(windowMs, 10_000);
     const first = await gate.client.set(name, taskId, "PX", claimMs, "NX");
     if (first === null) {
@@ -147,7 +151,7 @@ export class Producer {
     // One tick, one socket: the stage command follows the add without a round trip between them. A
     // producer that dies in between is repaired by reconcile (MULTI halves the throughput: 14,000
     // against 29,000 adds a second).
-    const adding = job.addJob(bullmqClient, parentOptions(job));
+    const adding = throughSlotMove(gate.client, () => job.addJob(bullmqClient, parentOptions(job)));
     const staging = gate.stage(request);
     const [storedId, firstOutcome] = await Promise.all([adding, staging]);
     if (storedId !== taskId) {
@@ -168,6 +172,26 @@ export class Producer {
     counters.refused++;
     if (outcome !== "other-tenant") await bullmq.remove(taskId);
     throw refusal;
+  }
+
+  /** Takes a task over from another partition as it is, not counted against the quota again. */
+  async adopt(from: Job): Promise<void> {
+    const { options, bullmq, bullmqClient, gate } = this.#parts;
+    const taskId = from.id ?? "";
+    const { tenantId } = from.data as TaskEnvelope;
+    const { limits } = await options.tenants.allocation(tenantId, options.role);
+    const job = new Job(
+      bullmq,
+      from.name,
+      from.data,
+      { ...from.opts, jobId: taskId, delay: farDelayMs(from.timestamp), timestamp: from.timestamp },
+      taskId,
+    );
+    await job.addJob(bullmqClient, {});
+    // The start count goes on: it fences one execution against another.
+    await gate.client.hset(`${gate.keys.bullmq}${taskId}`, "ats", from.attemptsStarted);
+    await gate.stage({ tenantId, jobId: taskId, limits });
+    await from.remove();
   }
 
   #jobOptions(task: NewTask<unknown>, taskId: string, now: number): JobsOptions {
@@ -223,6 +247,12 @@ function refusalOf(outcome: StageOutcome, tenantId: string, role: string, taskId
         {
           details,
         },
+      );
+    case "tenant-moved":
+      return queueError(
+        "QUEUE_TENANT_MOVING",
+        `tenant ${tenantId} is moving to another partition: try again, and end an interrupted queue.rebalance() by another`,
+        { details, retryable: true },
       );
     case "staged":
     case "known":

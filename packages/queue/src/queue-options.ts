@@ -23,6 +23,13 @@ export interface QueueOptions<Input, Output> {
    * which flows across roles need. @default "per-queue"
    */
   tag?: "per-queue" | "shared" | undefined;
+  /**
+   * Parts that a role too hot for one shard is split into, `agent__<role>#0` and on. A tenant lives in one
+   * of them, so that its cap stays exact; see {@link Queue.rebalance} for changing the number.
+   *
+   * @default 1, which does not split
+   */
+  partitions?: number | undefined;
   /** Tries per task, the first included. @default 3 */
   attempts?: number | undefined;
   /** First pause before a retry, doubled each time, in milliseconds. @default 1_000 */
@@ -52,7 +59,7 @@ const object = <Shape extends object>(expected: string) =>
 
 export const queueOptionsSchema = z.strictObject({
   connection: object<RedisConnectionInput>("an ioredis client or its options"),
-  role: z.string().regex(/^[a-z0-9][a-z0-9_#-]*$/i, "expected letters, digits, -, _ and #"),
+  role: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/i, "expected letters, digits, - and _"),
   input: z
     .custom<StandardSchema<unknown>>(isStandardSchema, "expected a Standard Schema")
     .optional(),
@@ -62,6 +69,7 @@ export const queueOptionsSchema = z.strictObject({
   tenants: object<TenantStore>("what createTenantStore returned"),
   prefix: z.string().min(1).default("q"),
   tag: z.enum(["per-queue", "shared"]).default("per-queue"),
+  partitions: z.int().positive().max(256).default(1),
   attempts: z.int().positive().default(3),
   retryBackoffMs: z.int().nonnegative().default(1_000),
   keepCompletedSeconds: z.int().nonnegative().default(86_400),

@@ -17,6 +17,43 @@ export interface QueueStatus {
   tenants: TenantDepth[];
 }
 
+/** The depth that BullMQ's counts and the gate's tell together; the role is filled in by the queue. */
+export function queueDepth(
+  counts: Readonly<Record<string, number>>,
+  tenants: TenantDepth[],
+): QueueStatus {
+  const staged = tenants.reduce((sum, tenant) => sum + tenant.staged, 0);
+  const oldestAt = Math.min(
+    ...tenants.map((tenant) => tenant.oldestAt ?? Number.POSITIVE_INFINITY),
+  );
+  return {
+    role: "",
+    staged,
+    admitted: (counts["wait"] ?? 0) + (counts["prioritized"] ?? 0),
+    running: counts["active"] ?? 0,
+    delayed: Math.max(0, (counts["delayed"] ?? 0) - staged),
+    failed: counts["failed"] ?? 0,
+    oldestAgeMs: Number.isFinite(oldestAt) ? Math.max(0, Date.now() - oldestAt) : 0,
+    tenants,
+  };
+}
+
+/** Depths of partitions as one. */
+export function sumDepths(role: string, depths: readonly QueueStatus[]): QueueStatus {
+  const sum = (read: (depth: QueueStatus) => number) =>
+    depths.reduce((total, depth) => total + read(depth), 0);
+  return {
+    role,
+    staged: sum(({ staged }) => staged),
+    admitted: sum(({ admitted }) => admitted),
+    running: sum(({ running }) => running),
+    delayed: sum(({ delayed }) => delayed),
+    failed: sum(({ failed }) => failed),
+    oldestAgeMs: Math.max(0, ...depths.map(({ oldestAgeMs }) => oldestAgeMs)),
+    tenants: depths.flatMap(({ tenants }) => tenants),
+  };
+}
+
 /** What {@link desiredWorkers} needs to know of a fleet. */
 export interface DesiredWorkersOptions {
   /** Tasks that one worker process runs at once. */

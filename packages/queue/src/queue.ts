@@ -8,20 +8,29 @@ import {
   type Logger,
   parseOptions,
 } from "@millrace/core";
-import { Queue as BullmqQueue } from "bullmq";
+import type { Queue as BullmqQueue } from "bullmq";
 import { createDeadLetters, type DeadLetters } from "./dead-letters.ts";
 import { queueError } from "./errors.ts";
-import { Gate } from "./gate/gate.ts";
-import { gateKeys, type GateKeys } from "./gate/gate-keys.ts";
+import type { Gate } from "./gate/gate.ts";
+import type { GateKeys } from "./gate/gate-keys.ts";
 import { publishQueueMetrics, type QueueCounters } from "./metrics.ts";
-import { type AddedTask, type NewTask, Producer } from "./producer.ts";
+import { PartitionSet, partitionKeys } from "./partitions/partition-set.ts";
+import type { OpenPartition, QueuePartition } from "./partitions/queue-partition.ts";
+import type { RebalanceResult } from "./partitions/rebalance.ts";
+import { unfinishedTasks } from "./partitions/tenant-tasks.ts";
+import type { AddedTask, NewTask } from "./producer.ts";
 import {
   type QueueOptions,
   queueOptionsSchema,
   type ResolvedQueueOptions,
 } from "./queue-options.ts";
-import { desiredWorkers, type DesiredWorkersOptions, type QueueStatus } from "./queue-status.ts";
-import { assertRedisFits, openRedis, type RedisClient } from "./redis-client.ts";
+import {
+  desiredWorkers,
+  type DesiredWorkersOptions,
+  type QueueStatus,
+  sumDepths,
+} from "./queue-status.ts";
+import { assertRedisFits, openRedis, type RedisClient, scanKeys } from "./redis-client.ts";
 import { isTaskEnvelope } from "./task.ts";
 import { assertTenantId } from "./tenants/tenant-id.ts";
 
@@ -42,9 +51,17 @@ export interface TaskView {
 export interface Queue<Input = unknown, Output = unknown> extends Component {
   readonly options: ResolvedQueueOptions;
   readonly role: string;
+  /** Keys of the role; those of its tasks are in {@link Queue.partitions}. */
   readonly keys: GateKeys;
-  /** BullMQ's own queue, for dashboards and for what is not covered here. */
+  /**
+   * BullMQ's own queue, for dashboards and for what is not covered here; of a split queue, the first
+   * partition's.
+   */
   readonly bullmq: BullmqQueue;
+  /** What the queue consists of: one partition unless it was split. */
+  readonly partitions: readonly QueuePartition[];
+  /** The partition that a tenant lives in. */
+  partitionOf(tenantId: string): Promise<QueuePartition>;
   /** Failed tasks. */
   readonly deadLetters: DeadLetters;
   /** Only for types: what tasks carry and give back. */
@@ -54,28 +71,41 @@ export interface Queue<Input = unknown, Output = unknown> extends Component {
    *
    * @throws {@link MillraceError} `QUEUE_INPUT_INVALID`, `QUEUE_TENANT_UNKNOWN`,
    * `QUEUE_TENANT_DISABLED`, `QUEUE_QUOTA_EXCEEDED`, `QUEUE_STAGED_FULL`, `QUEUE_JOB_ID_TAKEN`,
-   * `QUEUE_CLOSED`: the task was not added.
+   * `QUEUE_TENANT_MOVING`, `QUEUE_CLOSED`: the task was not added.
    */
   add(task: NewTask<Input>): Promise<AddedTask>;
   /** Adds several; each is accepted or refused by itself, in the order given. */
   addBulk(tasks: ReadonlyArray<NewTask<Input>>): Promise<Array<AddedTask | Error>>;
   get(taskId: string): Promise<TaskView | undefined>;
-  /** Removes a task that does not run. @returns whether there was one. */
+  /**
+   * Ends a task: one that waits, backs off or awaits a callback is removed; the signal of one that runs
+   * fires, wherever it runs, and it is removed when its run ends. Neither counts as failed. A task that no
+   * worker had taken up is taken off the month's quota. Cancelling again changes nothing.
+   *
+   * @returns whether there was one that had not finished.
+   */
   cancel(taskId: string): Promise<boolean>;
   /** Stops admitting a tenant's tasks; what runs goes on. */
   pauseTenant(tenantId: string): Promise<void>;
   resumeTenant(tenantId: string): Promise<void>;
-  /** Removes everything a tenant has staged. @returns how many tasks. */
+  /** Cancels every unfinished task of a tenant, as {@link Queue.cancel} does. @returns how many. */
   cancelTenant(tenantId: string): Promise<number>;
   status(): Promise<QueueStatus>;
   /** Worker processes that the admissible backlog keeps busy; capped tenants do not scale a fleet up. */
   desiredWorkers(options: DesiredWorkersOptions): Promise<number>;
   /** Compares the gate's books with BullMQ's truth and mends them; workers do it every 5 seconds. */
   reconcile(): Promise<{ freed: number; dropped: number; staged: number }>;
+  /**
+   * After the number of partitions has changed: moves the tenants that belong elsewhere now and have nothing
+   * unfinished where they are. The others stay until a later call. Call it until `waiting` is 0.
+   */
+  rebalance(): Promise<RebalanceResult>;
   /** Deletes every key of the queue, ours and BullMQ's. For tests and for retired roles. */
   obliterate(): Promise<void>;
-  /** @internal */
+  /** @internal The gate of the first partition. */
   readonly gate: Gate;
+  /** @internal The partition that keeps a task, or undefined. */
+  partitionHolding(taskId: string): Promise<QueuePartition | undefined>;
   /** @internal */
   readonly client: RedisClient;
   /** @internal */
@@ -102,21 +132,19 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
   readonly counters: QueueCounters = { added: 0, refused: 0, duplicates: 0 };
   readonly #logger: Logger;
   protected readonly lifecycle: Lifecycle;
-  #parts: { client: RedisClient; bullmq: BullmqQueue; gate: Gate; producer: Producer } | undefined;
+  #parts: { client: RedisClient; partitions: PartitionSet } | undefined;
   #depth: QueueStatus | undefined;
 
   constructor(options: ResolvedQueueOptions) {
     super();
-    const queueName = `agent__${options.role}`;
     this.name = `queue:${options.role}`;
     this.options = options;
-    this.keys = gateKeys(
-      options.prefix,
-      queueName,
-      options.tag === "shared" ? "shared" : queueName,
-    );
+    this.keys = partitionKeys(options, `agent__${options.role}`);
     this.#logger = options.logger ?? defaultLogger();
-    this.deadLetters = createDeadLetters(() => this.#running().bullmq);
+    this.deadLetters = createDeadLetters({
+      partitions: () => this.partitions.map(({ bullmq }) => bullmq),
+      adopt: (job) => this.#running().partitions.adopt(job),
+    });
     this.lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
   }
 
@@ -125,11 +153,15 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
   }
 
   get bullmq() {
-    return this.#running().bullmq;
+    return this.#running().partitions.first.bullmq;
   }
 
   get gate() {
-    return this.#running().gate;
+    return this.#running().partitions.first.gate;
+  }
+
+  get partitions() {
+    return this.#running().partitions.list;
   }
 
   get client() {
@@ -144,14 +176,14 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
   }
 
   add(task: NewTask<Input>): Promise<AddedTask> {
-    return this.#running().producer.add(task);
+    return this.#running().partitions.add(task);
   }
 
   addBulk(tasks: ReadonlyArray<NewTask<Input>>): Promise<Array<AddedTask | Error>> {
-    const { producer } = this.#running();
+    const { partitions } = this.#running();
     return Promise.all(
       tasks.map((task) =>
-        producer.add(task).catch((error: unknown) => {
+        partitions.add(task).catch((error: unknown) => {
           if (error instanceof Error) return error;
           throw error;
         }),
@@ -160,9 +192,11 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
   }
 
   async get(taskId: string): Promise<TaskView | undefined> {
+    const partition = await this.partitionHolding(taskId);
+    if (!partition) return undefined;
     // In this order: a task that is completed by now shows its result.
-    const state = await this.bullmq.getJobState(taskId);
-    const job = await this.bullmq.getJob(taskId);
+    const state = await partition.bullmq.getJobState(taskId);
+    const job = await partition.bullmq.getJob(taskId);
     if (!job || !isTaskEnvelope(job.data)) return undefined;
     return {
       taskId,
@@ -176,128 +210,98 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
     };
   }
 
+  async partitionOf(tenantId: string): Promise<OpenPartition> {
+    return this.#running().partitions.home(tenantId);
+  }
+
+  partitionHolding(taskId: string): Promise<OpenPartition | undefined> {
+    return this.#running().partitions.holding(taskId);
+  }
+
   async cancel(taskId: string): Promise<boolean> {
-    const job = await this.bullmq.getJob(taskId);
-    if (!job) return false;
-    const isRemoved = (await this.bullmq.remove(taskId)) === 1;
-    if (isRemoved && isTaskEnvelope(job.data)) {
-      await this.gate.forget(job.data.tenantId, [taskId]);
-      await this.gate.reconcileTenant(job.data.tenantId);
-    }
-    return isRemoved;
+    const partition = await this.partitionHolding(taskId);
+    return partition !== undefined && (await partition.cancel([taskId])) === 1;
   }
 
-  async pauseTenant(tenantId: string): Promise<void> {
-    assertTenantId(tenantId);
-    const { limits } = await this.options.tenants.allocation(tenantId, this.role);
-    await this.gate.configureTenant(tenantId, { limits, isPaused: true });
+  pauseTenant(tenantId: string): Promise<void> {
+    return this.#setPaused(tenantId, true);
   }
 
-  async resumeTenant(tenantId: string): Promise<void> {
-    assertTenantId(tenantId);
-    const { limits } = await this.options.tenants.allocation(tenantId, this.role);
-    await this.gate.configureTenant(tenantId, { limits, isPaused: false });
+  resumeTenant(tenantId: string): Promise<void> {
+    return this.#setPaused(tenantId, false);
   }
 
   async cancelTenant(tenantId: string): Promise<number> {
     assertTenantId(tenantId);
-    const { client, bullmq, gate } = this.#running();
-    let removed = 0;
-    for (;;) {
-      const ids = await client.zrange(`${this.keys.gate}s:${tenantId}`, "0", "199");
-      if (ids.length === 0) return removed;
-      const outcomes = await Promise.all(ids.map((id) => bullmq.remove(id)));
-      removed += outcomes.filter((outcome) => outcome === 1).length;
-      await gate.forget(tenantId, ids);
+    let cancelled = 0;
+    for (const partition of this.#running().partitions.list) {
+      const unfinished = await unfinishedTasks(partition, new Set([tenantId]));
+      cancelled += await partition.cancel([...(unfinished.get(tenantId) ?? [])]);
     }
+    return cancelled;
   }
 
   async status(): Promise<QueueStatus> {
-    const { bullmq, gate } = this.#running();
-    const [counts, tenantIds] = await Promise.all([
-      bullmq.getJobCounts("wait", "prioritized", "active", "delayed", "failed"),
-      gate.activeTenants(),
-    ]);
-    const tenants = await gate.depths(tenantIds);
-    const staged = tenants.reduce((sum, tenant) => sum + tenant.staged, 0);
-    const oldestAt = Math.min(
-      ...tenants.map((tenant) => tenant.oldestAt ?? Number.POSITIVE_INFINITY),
-    );
-    return {
-      role: this.role,
-      staged,
-      admitted: (counts["wait"] ?? 0) + (counts["prioritized"] ?? 0),
-      running: counts["active"] ?? 0,
-      delayed: Math.max(0, (counts["delayed"] ?? 0) - staged),
-      failed: counts["failed"] ?? 0,
-      oldestAgeMs: Number.isFinite(oldestAt) ? Math.max(0, Date.now() - oldestAt) : 0,
-      tenants,
-    };
+    const { partitions } = this.#running();
+    const depths = await Promise.all(partitions.list.map((partition) => partition.depth()));
+    return sumDepths(this.role, depths);
   }
 
   async desiredWorkers(options: DesiredWorkersOptions): Promise<number> {
-    const { gate } = this.#running();
-    return desiredWorkers(await gate.depths(await gate.activeTenants()), options);
+    const { partitions } = this.#running();
+    const tenants = await Promise.all(
+      partitions.list.map(async ({ gate }) => gate.depths(await gate.activeTenants())),
+    );
+    return desiredWorkers(tenants.flat(), options);
   }
 
   async reconcile(): Promise<{ freed: number; dropped: number; staged: number }> {
-    const { gate, bullmq } = this.#running();
     const total = { freed: 0, dropped: 0, staged: 0 };
-    for (const tenantId of await gate.activeTenants()) {
-      let cursor = "0";
-      do {
-        const result = await gate.reconcileTenant(tenantId, cursor);
-        total.freed += result.freed;
-        total.dropped += result.dropped;
-        cursor = result.cursor;
-      } while (cursor !== "0");
+    for (const partition of this.#running().partitions.list) {
+      const { freed, dropped, staged } = await partition.reconcile();
+      total.freed += freed;
+      total.dropped += dropped;
+      total.staged += staged;
     }
-    let after = "";
-    do {
-      const page = await gate.restage(after);
-      total.staged += page.staged;
-      for (const id of page.refusedIds) await bullmq.remove(id);
-      after = page.after;
-    } while (after !== "");
     return total;
   }
 
+  rebalance(): Promise<RebalanceResult> {
+    return this.#running().partitions.rebalance();
+  }
+
   async obliterate(): Promise<void> {
-    const { bullmq, client } = this.#running();
-    await bullmq.obliterate({ force: true });
+    const { partitions, client } = this.#running();
+    const prefixes = [this.keys, ...partitions.list.map(({ keys }) => keys)].map(
+      ({ gate }) => gate,
+    );
+    for (const { bullmq } of partitions.list) await bullmq.obliterate({ force: true });
     const nodes = "nodes" in client ? client.nodes("master") : [client];
     for (const node of nodes) {
-      let cursor = "0";
-      do {
-        const [next, keys] = await node.scan(cursor, "MATCH", `${this.keys.gate}*`, "COUNT", 1_000);
-        if (keys.length > 0) await node.del(...keys);
-        cursor = next;
-      } while (cursor !== "0");
+      for (const prefix of new Set(prefixes)) {
+        for (const key of await scanKeys(node, `${prefix}*`)) await node.del(key);
+      }
     }
   }
 
+  async #setPaused(tenantId: string, isPaused: boolean): Promise<void> {
+    assertTenantId(tenantId);
+    const { limits } = await this.options.tenants.allocation(tenantId, this.role);
+    const { gate } = await this.#running().partitions.home(tenantId);
+    await gate.configureTenant(tenantId, { limits, isPaused });
+  }
+
   async #open(closers: CloserStack): Promise<void> {
-    const { options, keys } = this;
+    const { options } = this;
     const opened = openRedis(options.connection);
     closers.push(() => opened.close());
-    await assertRedisFits(opened.client, options);
-    const bullmq = new BullmqQueue(keys.queueName, {
-      connection: opened.client,
-      prefix: keys.bullmqPrefix,
-      skipVersionCheck: true,
-    });
-    bullmq.on("error", (error) =>
-      this.#logger.warn({ err: error, role: this.role }, "queue connection"),
+    const { client } = opened;
+    await assertRedisFits(client, options);
+    const partitions = await PartitionSet.open(
+      { options, client, counters: this.counters, roleKeys: this.keys },
+      closers,
     );
-    closers.push(() => bullmq.close());
-    await bullmq.waitUntilReady();
-    const gate = new Gate(opened.client, keys);
-    await this.#storeClassWeights(opened.client);
-    await options.tenants.registerQueue(options.role, keys);
-    const backend = bullmq.getBackend();
-    const bullmqClient = await backend.client;
-    const producer = new Producer({ options, bullmq, bullmqClient, gate, counters: this.counters });
-    this.#parts = { client: opened.client, bullmq, gate, producer };
+    this.#parts = { client, partitions };
     if (options.depthIntervalMs > 0) this.#sampleDepth(closers, options.depthIntervalMs);
     closers.push(publishQueueMetrics(this, () => this.#depth));
   }
@@ -315,13 +319,6 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
       clearInterval(timer);
       await pending;
     });
-  }
-
-  async #storeClassWeights(client: RedisClient): Promise<void> {
-    const { classWeights } = this.options;
-    const { urgent, normal, batch } =
-      classWeights === "strict" ? { urgent: 1, normal: 0, batch: 0 } : classWeights;
-    await client.hset(`${this.keys.gate}class-weights`, "1", urgent, "5", normal, "10", batch);
   }
 
   #running() {

@@ -30,6 +30,18 @@ export function openRedis(input: RedisConnectionInput): OpenedRedis {
   };
 }
 
+/** Names of a server's keys that match a pattern. */
+export async function scanKeys(node: Redis, pattern: string): Promise<string[]> {
+  const found: string[] = [];
+  let cursor = "0";
+  do {
+    const [next, keys] = await node.scan(cursor, "MATCH", pattern, "COUNT", 1_000);
+    found.push(...keys);
+    cursor = next;
+  } while (cursor !== "0");
+  return found;
+}
+
 /** A second connection to the same place, for commands that block or subscribe. */
 export function duplicateClient(client: RedisClient): RedisClient {
   return client instanceof Cluster ? client.duplicate() : client.duplicate();

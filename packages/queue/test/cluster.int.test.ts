@@ -63,6 +63,56 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
     }
   });
 
+  it("spreads the partitions of one role over primaries, keeps every cap and cancels in all of them", async () => {
+    const fixture = await openFixture({ partitions: 6 }, connect());
+    try {
+      const { queue, client } = fixture;
+      const slots = await Promise.all(
+        queue.partitions.map(({ keys }) => client.cluster("KEYSLOT", `${keys.bullmq}meta`)),
+      );
+      expect(new Set(slots.map((slot) => Math.floor(slot / 5_462))).size).toBeGreaterThan(1);
+      const running = new Map<string, number>();
+      let highest = 0;
+      let aborted = 0;
+      const worker = await fixture.worker({
+        concurrency: 10,
+        handler: async ({ tenantId, data }, { signal }) => {
+          if (data["kind"] === "endless") {
+            await new Promise((resolve) => signal.addEventListener("abort", resolve));
+            aborted++;
+            return 0;
+          }
+          const now = (running.get(tenantId) ?? 0) + 1;
+          running.set(tenantId, now);
+          highest = Math.max(highest, now);
+          await new Promise((resolve) => setTimeout(resolve, 2));
+          running.set(tenantId, (running.get(tenantId) ?? 1) - 1);
+          return 1;
+        },
+      });
+      await queue.addBulk(
+        Array.from({ length: 240 }, (_, index) => ({ tenantId: `t${index % 24}`, data: {} })),
+      );
+      await waitFor(() => worker.status().completed === 240);
+      expect(highest).toBe(2);
+      const endless = await queue.addBulk(
+        Array.from({ length: 12 }, (_, index) => ({
+          tenantId: `t${index}`,
+          data: { kind: "endless" },
+        })),
+      );
+      await waitFor(() => worker.status().running === 12);
+      for (const task of endless) {
+        expect(!(task instanceof Error) && (await queue.cancel(task.taskId))).toBe(true);
+      }
+      await waitFor(() => aborted === 12);
+      expect(await violationsAtRest(queue)).toEqual([]);
+      expect(await queue.status()).toMatchObject({ staged: 0, running: 0, failed: 0 });
+    } finally {
+      await fixture.close();
+    }
+  });
+
   it("serves events over sharded publish and subscribe, and takes tokens from one slot", async () => {
     const fixture = await openFixture({}, connect());
     const hub = createEventHub({

@@ -194,8 +194,8 @@ describe("the gate", () => {
     const { bullmq: B } = queue.keys;
     const snapshot = async (id: string) => {
       const hash = await client.hgetall(`${B}${id}`);
-      const { gs, gt, gp, timestamp, opts, ...rest } = hash;
-      expect({ gs, gt, gp, timestamp, opts }).toBeDefined();
+      const { gs, gt, gp, gm, timestamp, opts, ...rest } = hash;
+      expect({ gs, gt, gp, gm, timestamp, opts }).toBeDefined();
       const events = await client.xrevrange(`${B}events`, "+", "-", "COUNT", 1);
       return {
         rest,

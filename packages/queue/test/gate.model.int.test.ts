@@ -73,7 +73,10 @@ class Rig {
     const attempt = job.attemptsStarted;
     const granted = Number(await this.client.hget(`${this.keys.bullmq}${job.id}`, "gs"));
     const isProven = granted === attempt;
-    if (!isProven && !(await this.gate.acquire({ tenantId, jobId: job.id, attempt }))) {
+    if (
+      !isProven &&
+      (await this.gate.acquire({ tenantId, jobId: job.id, attempt })) === "refused"
+    ) {
       await job.moveToDelayed(Date.now() + farDelayMs(Date.now()), "token").catch(() => {});
       await this.gate.stage({ tenantId, jobId: job.id });
       return;
@@ -105,7 +108,7 @@ class Step implements Command {
   }
   async run(_model: object, rig: Rig): Promise<void> {
     await this.#run(rig);
-    assert.deepEqual(await findViolations(rig), []);
+    assert.deepEqual(await findViolations({ client: rig.client, partitions: [rig] }), []);
     for (const tenant of TENANTS) {
       const held = await rig.client.scard(`${rig.keys.gate}l:${tenant}`);
       const running = [...rig.running.values()].filter((run) => run.tenantId === tenant).length;

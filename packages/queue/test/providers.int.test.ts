@@ -267,7 +267,7 @@ describe("a chain of providers", () => {
       connection: fixture.client,
       tenants: fixture.tenants,
       prefix: fixture.prefix,
-      accounts: { main: { requestsPerMinute: 1_000 } },
+      accounts: { main: { requestsPerMinute: 1_000, outputTokensPerMinute: 1_000_000 } },
     });
     await limits.start();
   });
@@ -321,6 +321,79 @@ describe("a chain of providers", () => {
     }
     expect(server.seen).toHaveLength(1);
     await Promise.all([one.close(), other.close()]);
+  });
+
+  it("lowers the account's buckets to what the provider says is left, for every process, and never raises them", async () => {
+    const [one, other] = [build(), build()];
+    // The budget is ours; somebody else uses the account, too.
+    const left = { "anthropic-ratelimit-output-tokens-remaining": "60" };
+    server.play(json(ANTHROPIC, 200, left));
+    expect((await one.complete(call)).provider).toBe("primary");
+    server.play(json(ANTHROPIC, 200, { "anthropic-ratelimit-output-tokens-remaining": "9000000" }));
+    // 60 are left: one more call of at most 50 fits, a second does not.
+    expect((await other.complete({ ...call, kind: "new" })).provider).toBe("primary");
+    expect((await one.complete({ ...call, maxOutputTokens: 400, kind: "big" })).provider).toBe(
+      "secondary",
+    );
+    expect(server.seen).toHaveLength(2);
+    await Promise.all([one.close(), other.close()]);
+  });
+
+  it("sends nothing into a 429 of 20 seconds but what was under way, puts all tasks off without an attempt, and keeps their order", async () => {
+    const processes = [build({ fallbackTo: undefined }), build({ fallbackTo: undefined })];
+    const order: unknown[] = [];
+    let isLimited = true;
+    server.play((response, request) =>
+      isLimited
+        ? json({}, 429, { "retry-after": "20" })(response, request)
+        : json(ANTHROPIC)(response, request),
+    );
+    const workers = await Promise.all(
+      processes.map((providers) =>
+        fixture.worker({
+          concurrency: 20,
+          handler: async ({ data, attempt, tenantId }) => {
+            const answer = await providers.complete({ ...call, tenantId });
+            order.push([data["n"], attempt]);
+            return answer;
+          },
+        }),
+      ),
+    );
+    // One at a time, so that the order of a tenant's tasks can be seen.
+    for (let tenant = 0; tenant < 20; tenant++) {
+      await fixture.allow(`t${tenant}`, { maxConcurrent: 1 });
+    }
+    await fixture.queue.addBulk(
+      Array.from({ length: 40 }, (_, n) => ({ tenantId: `t${n % 20}`, data: { n } })),
+    );
+    const deferred = () => workers.reduce((sum, worker) => sum + worker.status().deferred, 0);
+    await waitFor(() => deferred() === 40);
+    const inFirstRush = server.seen.length;
+    // As many as were on their way when the first answer came: at most what runs at once.
+    expect(inFirstRush).toBeLessThanOrEqual(40);
+    await waitFor(async () => (await fixture.queue.status()).running === 0);
+    for (const providers of processes) {
+      await expect(providers.complete(call)).rejects.toMatchObject({
+        code: "QUEUE_PROVIDER_RATE_LIMITED",
+      });
+    }
+    expect(server.seen).toHaveLength(inFirstRush);
+    // The wait is over: everything runs with its first attempt.
+    isLimited = false;
+    await fixture.client.del(`{${fixture.prefix}:limits:main}:block`);
+    const due = await fixture.client.zrange(`${fixture.queue.keys.gate}defer`, "0", "-1");
+    expect(due).toHaveLength(40);
+    await fixture.client.zadd(`${fixture.queue.keys.gate}defer`, ...due.flatMap((id) => [1, id]));
+    await waitFor(() => order.length === 40);
+    expect(order.every((entry) => (entry as number[])[1] === 1)).toBe(true);
+    for (let tenant = 0; tenant < 20; tenant++) {
+      const mine = order
+        .map((entry) => (entry as number[])[0] ?? 0)
+        .filter((n) => n % 20 === tenant);
+      expect(mine).toEqual(mine.toSorted((a, b) => a - b));
+    }
+    await Promise.all(processes.map((providers) => providers.close()));
   });
 
   it("puts a task off without counting an attempt when everything is limited", async () => {

@@ -27,7 +27,9 @@ export async function handleCallback(
     return answer(401, { error: refusal });
   }
   if (!isJson(body)) return answer(400, { error: "invalid_json" });
-  const { outcome, payload } = await queue.gate.resume({
+  const partition = await queue.partitionHolding(taskId);
+  if (!partition) return answer(404, { error: "unknown_task" });
+  const { outcome, payload } = await partition.gate.resume({
     jobId: taskId,
     dispatchKey,
     tokenHash: hashToken(url.searchParams.get("token") ?? ""),

@@ -1,3 +1,4 @@
+import { Cluster } from "ioredis";
 import { prepareScripts, runScript, type ScriptName } from "../lua-scripts.ts";
 import type { RedisClient } from "../redis-client.ts";
 import type { GateKeys } from "./gate-keys.ts";
@@ -12,7 +13,8 @@ export type StageOutcome =
   | "tenant-disabled"
   | "quota-exceeded"
   | "staged-full"
-  | "other-tenant";
+  | "other-tenant"
+  | "tenant-moved";
 
 const OUTCOMES: Record<string, StageOutcome> = {
   "1": "staged",
@@ -23,6 +25,7 @@ const OUTCOMES: Record<string, StageOutcome> = {
   "-3": "quota-exceeded",
   "-4": "staged-full",
   "-5": "other-tenant",
+  "-6": "tenant-moved",
 };
 
 /** A run that ended: its tenant, its job, and the attempt that held the slot. */
@@ -100,16 +103,20 @@ export class Gate {
     return (await this.#run("settle", args)) as number;
   }
 
-  /** @returns whether the job holds a slot for this attempt. */
-  async acquire(run: SettledRun, limits?: TenantLimits): Promise<boolean> {
-    const granted = await this.#run("acquire", [
+  /** Asks for a slot for this attempt. */
+  async acquire(
+    run: SettledRun,
+    limits?: TenantLimits,
+  ): Promise<"granted" | "refused" | "cancelled"> {
+    const reply = await this.#run("acquire", [
       run.tenantId,
       run.jobId,
       run.attempt,
       limits?.version ?? "",
       limits?.json ?? "",
     ]);
-    return granted === 1;
+    if (reply === 2) return "cancelled";
+    return reply === 1 ? "granted" : "refused";
   }
 
   async configureTenant(
@@ -168,6 +175,39 @@ export class Gate {
 
   async forget(tenantId: string, jobIds: readonly string[]): Promise<number> {
     return (await this.#run("forget", [tenantId, ...jobIds])) as number;
+  }
+
+  /** Takes the right to run from a task; see lua/cancel.lua. */
+  async cancel(jobId: string): Promise<"missing" | "waiting" | "running"> {
+    const publish = this.client instanceof Cluster ? "SPUBLISH" : "PUBLISH";
+    const reply = await this.#run("cancel", [jobId, this.cancelChannel, publish]);
+    return reply === 2 ? "running" : reply === 1 ? "waiting" : "missing";
+  }
+
+  /** Where workers hear of cancelled runs. */
+  get cancelChannel(): string {
+    return `${this.keys.gate}cancel`;
+  }
+
+  /** Closes the partition to a tenant; see lua/mark-moved.lua. @returns undefined when it has tasks here. */
+  async markMoved(
+    tenantId: string,
+    months: readonly string[],
+  ): Promise<{ isPaused: boolean; counts: string[] } | undefined> {
+    const [isMarked, paused, ...counts] = (await this.#run("mark-moved", [
+      tenantId,
+      ...months,
+    ])) as [number, string, ...string[]];
+    return isMarked === 1 ? { isPaused: paused === "1", counts } : undefined;
+  }
+
+  /** Opens the partition to a tenant; see lua/unmark-moved.lua. */
+  async unmarkMoved(
+    tenantId: string,
+    isPaused: boolean,
+    counts: ReadonlyArray<readonly [month: string, count: string]> = [],
+  ): Promise<void> {
+    await this.#run("unmark-moved", [tenantId, isPaused ? "1" : "0", ...counts.flat()]);
   }
 
   /** Makes a running job await a callback; see lua/register-callback.lua. */

@@ -1,13 +1,24 @@
+import type { QueuePartition } from "../partitions/queue-partition.ts";
 import type { Queue } from "../queue.ts";
 
 /** The least of a queue that the check reads. */
-type CheckedQueue = Pick<Queue, "keys" | "client" | "bullmq">;
+type CheckedQueue = Pick<Queue, "client"> & {
+  partitions: ReadonlyArray<Pick<QueuePartition, "keys" | "bullmq">>;
+};
+type CheckedPartition = Pick<Queue, "client"> & Pick<QueuePartition, "keys" | "bullmq">;
 
 /**
  * Compares the gate's books with BullMQ's on a quiescent queue: nobody adds, runs or settles. For tests
  * and for support: it reads everything. @returns one line for each broken invariant.
  */
-export async function findViolations({ keys, client, bullmq }: CheckedQueue): Promise<string[]> {
+export async function findViolations({ partitions, client }: CheckedQueue): Promise<string[]> {
+  const found = await Promise.all(
+    partitions.map(({ keys, bullmq }) => partitionViolations({ keys, bullmq, client })),
+  );
+  return found.flat();
+}
+
+async function partitionViolations({ keys, client, bullmq }: CheckedPartition): Promise<string[]> {
   const { gate } = keys;
   const violations: string[] = [];
   const names = await keysUnder(client, gate);

@@ -34,6 +34,13 @@ export interface ReservationRefused {
   readonly which: string;
 }
 
+/** What a provider said is left of an account's limits. */
+export interface RemainingUsage {
+  remaining: Omit<UsageLimits, "tokensPerDay">;
+  /** When it said so, in Unix milliseconds of this process. */
+  readAt: number;
+}
+
 /** Requests and tokens per time, of tenants and of provider accounts, shared by all processes. */
 export interface TokenLimits extends Component {
   /**
@@ -47,10 +54,13 @@ export interface TokenLimits extends Component {
     estimate: Usage;
     id?: string;
   }): Promise<Reservation | ReservationRefused>;
-  /** Corrects a reservation by what was used; the first settlement counts. */
-  settle(reservation: Reservation, actual: Usage): Promise<void>;
-  /** Gives a reservation back whose call never left. */
-  refund(reservation: Reservation): Promise<void>;
+  /**
+   * Corrects a reservation by what was used, and the account's buckets down to what its provider says is
+   * left, in one step; the first settlement counts.
+   */
+  settle(reservation: Reservation, actual: Usage, left?: RemainingUsage): Promise<void>;
+  /** Gives a reservation back whose call never left, or was refused. */
+  refund(reservation: Reservation, left?: RemainingUsage): Promise<void>;
   /** Closes an account for every process, as its provider asked. */
   block(account: string, waitMs: number): Promise<void>;
   /** Leave to probe something at most once per `intervalMs` among all processes. */
@@ -143,13 +153,31 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
     return { granted: true, id, account, dimensions };
   }
 
-  async settle({ id, account, dimensions }: Reservation, actual: Usage): Promise<void> {
-    const used = dimensions.map((dimension) => costOf(dimension, actual));
-    await runScript(this.#running(), "settle-tokens", this.#key(account, "open"), [id, 0, ...used]);
+  async settle(reservation: Reservation, actual: Usage, left?: RemainingUsage): Promise<void> {
+    const used = reservation.dimensions.map((dimension) => costOf(dimension, actual));
+    // The block of the account comes first and costs nothing.
+    await this.#settle(reservation, left, [0, ...used]);
   }
 
-  async refund({ id, account }: Reservation): Promise<void> {
-    await runScript(this.#running(), "settle-tokens", this.#key(account, "open"), [id]);
+  async refund(reservation: Reservation, left?: RemainingUsage): Promise<void> {
+    await this.#settle(reservation, left, []);
+  }
+
+  async #settle(
+    { id, account }: Reservation,
+    left: RemainingUsage | undefined,
+    used: readonly number[],
+  ): Promise<void> {
+    const byKey = Object.entries(left?.remaining ?? {}).map(([dimension, value]) => [
+      this.#key(account, `a:${dimension}`),
+      value,
+    ]);
+    await runScript(this.#running(), "settle-tokens", this.#key(account, "open"), [
+      id,
+      left ? Math.max(0, Date.now() - left.readAt) : 0,
+      left ? JSON.stringify(Object.fromEntries(byKey)) : "",
+      ...used,
+    ]);
   }
 
   async block(account: string, waitMs: number): Promise<void> {

@@ -8,6 +8,7 @@ import type {
   CompletionRequest,
   ProviderAdapter,
 } from "./provider.ts";
+import { remainingLimits } from "./remaining-limits.ts";
 import { retryAfterMs } from "./retry-after.ts";
 import { readBounded, streamEvents } from "./stream-events.ts";
 
@@ -79,6 +80,8 @@ export function httpAdapter(input: HttpAdapterOptions, format: HttpFormat): Prov
       const isStreaming = completionOptions.onText !== undefined;
       const response = await send(request, completionOptions, isStreaming);
       const { statusCode, headers, body } = response;
+      const left = remainingLimits(headers, Date.now());
+      if (left) completionOptions.onRemaining?.(left);
       if (statusCode !== 200) {
         const text = await readBounded(body, 4_096).catch(() => "");
         throw statusError(format.name, statusCode, headers, text);

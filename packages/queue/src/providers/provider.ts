@@ -1,3 +1,5 @@
+import type { RemainingUsage } from "../limits/token-limits.ts";
+
 /** One turn of a conversation. */
 export interface ChatMessage {
   role: "user" | "assistant";
@@ -28,6 +30,8 @@ export interface CompletionOptions {
   signal?: AbortSignal | undefined;
   /** Makes the provider stream; called with each piece of text. */
   onText?: ((text: string) => void) | undefined;
+  /** Hears what the provider says is left of its limits, with each answer that says so. */
+  onRemaining?: ((left: RemainingUsage) => void) | undefined;
   /** Sent as `Idempotency-Key`. */
   idempotencyKey?: string | undefined;
 }

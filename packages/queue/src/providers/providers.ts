@@ -1,5 +1,5 @@
 import { defaultLogger, MillraceError, parseOptions, sleep } from "@millrace/core";
-import { type Reservation, type ReservationRefused } from "../limits/token-limits.ts";
+import type { RemainingUsage, Reservation, ReservationRefused } from "../limits/token-limits.ts";
 import { estimateInputTokens, UsageEstimator } from "../limits/usage-estimator.ts";
 import { inSpan } from "../tracing.ts";
 import { GuardedProvider } from "./guarded-provider.ts";
@@ -127,7 +127,12 @@ export function createProviders(
       idempotencyKey,
     } = call;
     const request = { model, system, messages, maxOutputTokens, temperature };
-    const options = { signal, onText, idempotencyKey };
+    let left: RemainingUsage | undefined;
+    const onRemaining = (said: RemainingUsage) => {
+      left = said;
+      call.onRemaining?.(said);
+    };
+    const options = { signal, onText, idempotencyKey, onRemaining };
     if (!limits || account === undefined) return await provider.complete(request, options);
     const key = `${call.kind ?? ""}|${model}`;
     const estimate = {
@@ -141,10 +146,10 @@ export function createProviders(
     try {
       const completion = await provider.complete(request, options);
       estimator.learn(key, maxOutputTokens, completion.outputTokens);
-      await limits.settle(reservation, completion);
+      await limits.settle(reservation, completion, left);
       return completion;
     } catch (error) {
-      await afterFailure(reservation, error);
+      await afterFailure(reservation, error, left);
       throw error;
     }
   }
@@ -165,12 +170,16 @@ export function createProviders(
     }
   }
 
-  async function afterFailure(reservation: Reservation, error: unknown): Promise<void> {
+  async function afterFailure(
+    reservation: Reservation,
+    error: unknown,
+    left: RemainingUsage | undefined,
+  ): Promise<void> {
     if (!MillraceError.is(error)) return;
     if (error.code === "QUEUE_PROVIDER_RATE_LIMITED") {
       await limits?.block(reservation.account, Number(error.details["waitMs"]));
     }
     // Refused calls are free. One that broke off may have been charged: it stays reserved as spent.
-    if (error.code !== "QUEUE_PROVIDER_UNAVAILABLE") await limits?.refund(reservation);
+    if (error.code !== "QUEUE_PROVIDER_UNAVAILABLE") await limits?.refund(reservation, left);
   }
 }

@@ -13,10 +13,13 @@ const FETCHING_COMMANDS = new Set(["moveToActive", "moveToFinished", "moveToDela
 export class GatedWorker extends Worker {
   // Declared, not initialised: BullMQ's constructor calls createBackend before fields are set.
   declare grants: Map<string, number>;
+  /** Fetched jobs that were cancelled before. */
+  declare cancelled: Set<string>;
 
   protected override createBackend(): void {
     super.createBackend();
     this.grants = new Map();
+    this.cancelled = new Set();
     const backend = this.backend;
     const execute = backend.execCommand.bind(backend);
     backend.execCommand = (client, command, args): unknown => {
@@ -33,9 +36,8 @@ export class GatedWorker extends Worker {
     if (!Array.isArray(fetched) || !Array.isArray(fetched[0])) return;
     const fields: unknown[] = fetched[0];
     for (let index = 0; index < fields.length; index += 2) {
-      if (fields[index] !== "gs") continue;
-      this.grants.set(String(fetched[1]), Number(fields[index + 1]));
-      return;
+      if (fields[index] === "gs") this.grants.set(String(fetched[1]), Number(fields[index + 1]));
+      if (fields[index] === "cx") this.cancelled.add(String(fetched[1]));
     }
   }
 }

@@ -1,6 +1,7 @@
 import {
   type CloserStack,
   type Component,
+  configInvalid,
   defaultLogger,
   defaultMetrics,
   type Health,
@@ -12,9 +13,11 @@ import {
   TypedEmitter,
 } from "@millrace/core";
 import { type Job, type RedisQueueBackend, UnrecoverableError } from "bullmq";
-import { Gate } from "../gate/gate.ts";
+import { Gate, type SettledRun } from "../gate/gate.ts";
 import { publishWorkerMetrics, taskHistograms, type WorkerCounters } from "../metrics.ts";
+import type { OpenPartition } from "../partitions/queue-partition.ts";
 import { isTaskEnvelope, type TaskEnvelope } from "../task.ts";
+import { CANCELLED, Cancellations } from "./cancellations.ts";
 import { GatedWorker } from "./gated-worker.ts";
 import {
   giveBack,
@@ -75,7 +78,9 @@ export function createQueueWorker<Input = unknown, Output = unknown>(
   );
 }
 
+/** What runs the tasks of one partition. */
 interface WorkerParts {
+  partition: OpenPartition;
   worker: GatedWorker;
   backend: RedisQueueBackend;
   gate: Gate;
@@ -95,10 +100,13 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     retried: 0,
     parked: 0,
     deferred: 0,
+    cancelled: 0,
   };
   #histograms: ReturnType<typeof taskHistograms> | undefined;
-  #parts: WorkerParts | undefined;
-  #running = 0;
+  #parts: readonly WorkerParts[] = [];
+  #cancellations: Cancellations | undefined;
+  /** Ids that run now; the same id never runs twice in a process that is well. */
+  readonly #running = new Set<string>();
 
   constructor(options: ResolvedQueueWorkerOptions) {
     super();
@@ -123,15 +131,15 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
   }
 
   setConcurrency(concurrency: number): void {
-    if (this.#parts) this.#parts.worker.concurrency = concurrency;
+    for (const { worker } of this.#parts) worker.concurrency = concurrency;
   }
 
   status(): QueueWorkerStatus {
-    return { ...this.#counters, running: this.#running };
+    return { ...this.#counters, running: this.#running.size };
   }
 
   health(): Health {
-    return this.#parts?.worker.isRunning()
+    return this.#parts.length > 0 && this.#parts.every(({ worker }) => worker.isRunning())
       ? { healthy: true }
       : { healthy: false, reason: `${this.name} fetches no tasks` };
   }
@@ -142,13 +150,33 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     const registry = options.metrics ?? defaultMetrics;
     this.#histograms = taskHistograms(registry);
     closers.push(publishWorkerMetrics(queue.role, this.#counters, registry));
-    const worker = new GatedWorker(
-      queue.keys.queueName,
+    this.#parts = await Promise.all(
+      partitionsOf(options).map((partition) => this.#openPartition(partition, closers)),
+    );
+    this.#cancellations = new Cancellations(
+      this.#parts.map(({ partition, worker }) => ({
+        partition,
+        cancel: (taskId) => worker.cancelJob(taskId, CANCELLED),
+        running: () => this.#running,
+      })),
+      this.#logger,
+    );
+    await this.#cancellations.open(queue.client, closers);
+    for (const { worker } of this.#parts) {
+      this.#followPressure(closers, worker);
+      if (options.pressure?.pressure !== "closed") void this.#run(worker);
+    }
+  }
+
+  async #openPartition(partition: OpenPartition, closers: CloserStack): Promise<WorkerParts> {
+    const { options } = this;
+    const worker: GatedWorker = new GatedWorker(
+      partition.keys.queueName,
       // Three parameters: BullMQ makes a signal only for a function that declares it.
-      (job, token, signal) => this.#process(job, token, signal),
+      (job, token, signal) => this.#process(parts, job, token, signal),
       {
-        connection: queue.client,
-        prefix: queue.keys.bullmqPrefix,
+        connection: options.queue.client,
+        prefix: partition.keys.bullmqPrefix,
         concurrency: options.concurrency,
         autorun: false,
         lockDuration: options.lockDurationMs,
@@ -156,22 +184,24 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
         // BullMQ's default of 1 fails a task on the second rollout that interrupts it.
         maxStalledCount: options.maxStarts,
         maxStartedAttempts: options.maxStarts,
+        // BullMQ's default of 15 seconds outlasts most outages.
+        runRetryDelay: 1_000,
         skipVersionCheck: true,
       },
     );
     closers.push(() => worker.close());
-    this.#listen(worker);
     await worker.waitUntilReady();
     const backend = worker.getBackend();
-    const gate = new Gate(await rawClient(backend), queue.keys);
+    const gate = new Gate(await rawClient(backend), partition.keys);
     // A worker that ends closes its connection before the last batch may have left.
     const settles = new SettleBatch(
-      () => (this.state === "draining" ? queue.gate : gate),
+      () => (this.state === "draining" ? partition.gate : gate),
       (error) => this.#logger.warn({ err: error }, "slots not given back yet; reconcile will"),
     );
-    this.#parts = { worker, backend, gate, settles };
+    const parts: WorkerParts = { partition, worker, backend, gate, settles };
+    this.#listen(parts);
     const upkeep = new Upkeep({
-      queue,
+      partition,
       concurrency: () => worker.concurrency,
       reconcileIntervalMs: options.reconcileIntervalMs,
       logger: this.#logger,
@@ -179,8 +209,7 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     await upkeep.start();
     closers.push(() => upkeep.close());
     closers.push(() => settles.flushed());
-    this.#followPressure(closers, worker);
-    if (options.pressure?.pressure !== "closed") void this.#run(worker);
+    return parts;
   }
 
   #run(worker: GatedWorker): Promise<void> {
@@ -189,7 +218,8 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     });
   }
 
-  #listen(worker: GatedWorker): void {
+  #listen(parts: WorkerParts): void {
+    const { worker } = parts;
     worker.on("error", (error) =>
       this.#logger.warn({ err: error }, `${this.name}: ${error.message}`),
     );
@@ -205,11 +235,12 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     worker.on("failed", (job, error) => {
       if (!job) return;
       const isFinal = job.finishedOn !== undefined;
-      if (isFinal) this.#counters.failed++;
+      if (this.#cancellations?.has(job.id ?? "")) this.#counters.cancelled++;
+      else if (isFinal) this.#counters.failed++;
       else this.#counters.retried++;
       const { tenantId = "" } = envelopeOf(job) ?? {};
       // A task that BullMQ fails without running it, for too many starts, never reached #process.
-      this.#settle(job, tenantId);
+      parts.settles.add(runOf(job, tenantId));
       this.#emitter.emit("task:failed", { taskId: job.id ?? "", tenantId, error, isFinal });
     });
   }
@@ -225,35 +256,40 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
-    const { worker } = this.#parts ?? {};
-    if (!worker) return;
     const giveUp = () => this.#shutdown.abort();
     signal.addEventListener("abort", giveUp, { once: true });
     if (signal.aborted) giveUp();
-    await worker.close();
+    await Promise.all(this.#parts.map(({ worker }) => worker.close()));
     signal.removeEventListener("abort", giveUp);
   }
 
-  async #process(job: Job, token: string | undefined, signal: AbortSignal | undefined) {
-    const parts = this.#parts;
+  async #process(
+    parts: WorkerParts,
+    job: Job,
+    token: string | undefined,
+    signal: AbortSignal | undefined,
+  ) {
     const envelope = envelopeOf(job);
     if (!envelope) {
       throw new UnrecoverableError(
         "QUEUE_ENVELOPE_INVALID: the job was not added by queue.add: its data has no tenantId and data",
       );
     }
-    if (!parts) throw new Error("the worker is not open yet");
-    const { worker, backend, gate } = parts;
+    const { worker, backend, gate, settles } = parts;
+    const taskId = job.id ?? "";
     const inHand: RunInHand = { job, token: token ?? "", backend, gate };
     const { tenantId } = envelope;
     const { queue } = this.options;
     const allocation = await queue.options.tenants.allocation(tenantId, queue.role);
     const request = { tenantId, limits: allocation.limits };
-    const grant = worker.grants.get(job.id ?? "");
-    worker.grants.delete(job.id ?? "");
-    if (grant !== job.attemptsStarted) {
-      const run = { tenantId, jobId: job.id ?? "", attempt: job.attemptsStarted };
-      if (!(await gate.acquire(run, allocation.limits))) {
+    const run = runOf(job, tenantId);
+    const grant = worker.grants.get(taskId);
+    worker.grants.delete(taskId);
+    if (worker.cancelled.delete(taskId)) this.#cancellations?.add(taskId);
+    if (grant !== job.attemptsStarted && !this.#cancellations?.has(taskId)) {
+      const slot = await gate.acquire(run, allocation.limits);
+      if (slot === "cancelled") this.#cancellations?.add(taskId);
+      if (slot === "refused") {
         this.#putOff("slot", job, tenantId);
         return giveBack(inHand, request);
       }
@@ -265,9 +301,10 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
         (Date.now() - job.timestamp) / 1_000,
       );
     }
-    this.#running++;
+    this.#running.add(taskId);
     let keepsSlot = false;
     try {
+      if (this.#cancellations?.has(taskId)) throw new Error(CANCELLED);
       return await runTask({
         job,
         envelope,
@@ -278,6 +315,7 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
         shutdown: this.#shutdown.signal,
       });
     } catch (error) {
+      if (this.#cancellations?.has(taskId)) throw endCancelled(job);
       const reason = putOffReason(error);
       if (!reason) throw error;
       keepsSlot = true;
@@ -288,15 +326,15 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
         keepsSlot = false;
         return await waitForChildren(inHand, request);
       }
-      await this.#countDefer(job);
+      await this.#countDefer(parts.partition, job);
       return await giveBack(inHand, { ...request, dueAt: Date.now() + reason.delayMs });
     } finally {
-      this.#running--;
+      this.#running.delete(taskId);
       this.#histograms?.runSeconds.observe(
         { role: queue.role },
         (performance.now() - startedAt) / 1_000,
       );
-      if (!keepsSlot) this.#settle(job, tenantId);
+      if (!keepsSlot) settles.add(run);
     }
   }
 
@@ -306,18 +344,37 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     this.#emitter.emit("task:put-off", { taskId: job.id ?? "", tenantId, reason });
   }
 
-  async #countDefer(job: Job): Promise<void> {
-    const { queue, maxDefers } = this.options;
-    const defers = await queue.client.hincrby(`${queue.keys.bullmq}${job.id}`, "defers", 1);
+  async #countDefer({ gate, keys }: OpenPartition, job: Job): Promise<void> {
+    const { maxDefers } = this.options;
+    const defers = await gate.client.hincrby(`${keys.bullmq}${job.id}`, "defers", 1);
     if (defers <= maxDefers) return;
     throw new UnrecoverableError(
       `QUEUE_DEFER_LIMIT: put off ${maxDefers} times: raise maxDefers or the limit that puts it off`,
     );
   }
+}
 
-  #settle(job: Job, tenantId: string): void {
-    this.#parts?.settles.add({ tenantId, jobId: job.id ?? "", attempt: job.attemptsStarted });
-  }
+/** @throws {@link MillraceError} `CONFIG_INVALID` for a partition that the queue does not have. */
+function partitionsOf({ queue, partitions }: ResolvedQueueWorkerOptions): OpenPartition[] {
+  const all = queue.partitions as readonly OpenPartition[];
+  if (!partitions) return [...all];
+  return partitions.map((number) => {
+    const found = all.find(({ name }) => name === `${queue.keys.queueName}#${number}`);
+    if (found) return found;
+    throw configInvalid("createQueueWorker", [
+      { path: "partitions", problem: `${queue.role} has no partition ${number}` },
+    ]);
+  });
+}
+
+function runOf(job: Job, tenantId: string): SettledRun {
+  return { tenantId, jobId: job.id ?? "", attempt: job.attemptsStarted };
+}
+
+/** Ends a cancelled task: BullMQ removes it instead of keeping it among the failed. */
+function endCancelled(job: Job): UnrecoverableError {
+  job.opts.removeOnFail = true;
+  return new UnrecoverableError(`QUEUE_TASK_CANCELLED: ${CANCELLED}`);
 }
 
 /** A rate limit that a handler lets pass puts its task off: it is not the task's failure. */

@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { LogThrottle, type Logger } from "@millrace/core";
-import type { Queue } from "../queue.ts";
+import type { OpenPartition } from "../partitions/queue-partition.ts";
 
-const LEADER_INTERVAL_MS = 500;
+const LEADER_INTERVAL_MS = 800;
 const FOLLOWER_INTERVAL_MS = 2_000;
 const TTL_MS = 15_000;
 const LEADER_MS = 3_000;
 
 export interface UpkeepParts {
-  queue: Queue;
+  partition: OpenPartition;
   concurrency: () => number;
   reconcileIntervalMs: number;
   logger: Logger;
@@ -69,17 +69,17 @@ export class Upkeep {
   }
 
   async #reconcile(): Promise<void> {
-    const { queue, reconcileIntervalMs, logger } = this.#parts;
+    const { partition, reconcileIntervalMs, logger } = this.#parts;
     if (performance.now() - this.#reconciledAt < reconcileIntervalMs) return;
     this.#reconciledAt = performance.now();
-    const result = await queue.reconcile();
+    const result = await partition.reconcile();
     if (result.freed + result.dropped + result.staged > 0) {
-      logger.info({ ...result, agentRole: queue.role }, "reconciled the gate with BullMQ");
+      logger.info({ ...result, queue: partition.name }, "reconciled the gate with BullMQ");
     }
   }
 
   #tick(concurrency = this.#parts.concurrency()) {
-    return this.#parts.queue.gate.tick({
+    return this.#parts.partition.gate.tick({
       id: this.#id,
       concurrency,
       ttlMs: TTL_MS,

@@ -10,8 +10,10 @@ export interface QueueWorkerOptions<Input, Output> {
   queue: Queue<Input, Output>;
   /** Does one task. Called again for a task whose run did not end. */
   handler: TaskHandler<Input, Output>;
-  /** Tasks that this process runs at once. @default 4 */
+  /** Tasks that this process runs at once, of each partition that it serves. @default 4 */
   concurrency?: number | undefined;
+  /** Numbers of the queue's partitions to serve. @default all, also those left by an earlier number of them */
+  partitions?: number[] | undefined;
   /** Time a run may take before its signal fires and it counts as failed, in milliseconds, 0 no limit. @default 0 */
   timeoutMs?: number | undefined;
   /** How long a run survives the silence of its process, in milliseconds. @default 30_000 */
@@ -44,6 +46,7 @@ export const queueWorkerOptionsSchema = z.strictObject({
     "expected a function",
   ),
   concurrency: z.int().positive().default(4),
+  partitions: z.array(z.int().nonnegative()).min(1).optional(),
   timeoutMs: z.int().nonnegative().default(0),
   lockDurationMs: z.int().min(500).default(30_000),
   stalledIntervalMs: z.int().positive().default(15_000),

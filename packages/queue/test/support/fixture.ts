@@ -22,20 +22,25 @@ export interface Fixture {
   close(): Promise<void>;
 }
 
-/** A started tenant store and queue under a prefix of their own; everyone gets plan `basic` (cap 2). */
+/**
+ * A started tenant store and queue under a prefix of their own; everyone gets plan `basic` (cap 2). With
+ * `tenants` and `prefix` of another fixture it is another process of the same system.
+ */
 export async function openFixture(
   options: Partial<QueueOptions<Data, unknown>> = {},
   client: RedisClient = connect(),
 ): Promise<Fixture> {
-  const prefix = uniquePrefix();
-  const tenants = createTenantStore({
-    connection: client,
-    prefix,
-    plans: { basic: { roles: { "*": { maxConcurrent: 2 } } } },
-    defaultPlan: "basic",
-    logger: silentLogger,
-  });
-  await tenants.start();
+  const prefix = options.prefix ?? uniquePrefix();
+  const tenants =
+    options.tenants ??
+    createTenantStore({
+      connection: client,
+      prefix,
+      plans: { basic: { roles: { "*": { maxConcurrent: 2 } } } },
+      defaultPlan: "basic",
+      logger: silentLogger,
+    });
+  if (options.tenants === undefined) await tenants.start();
   const queue = createQueue<Data>({
     connection: client,
     prefix,
@@ -70,9 +75,9 @@ export async function openFixture(
     },
     async close() {
       await Promise.all(workers.map((worker) => worker.close({ graceMs: 200 })));
-      await queue.obliterate();
+      if (queue.state === "running") await queue.obliterate();
       await queue.close();
-      await tenants.close();
+      if (options.tenants === undefined) await tenants.close();
       await client.quit();
     },
   };

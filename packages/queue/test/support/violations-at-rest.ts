@@ -6,7 +6,7 @@ import type { Queue } from "../../src/queue.ts";
  * given back, and the check is only right for a queue at rest.
  */
 export async function violationsAtRest(
-  queue: Pick<Queue, "keys" | "client" | "bullmq">,
+  queue: Pick<Queue, "partitions" | "client">,
 ): Promise<string[]> {
   const deadline = performance.now() + 5_000;
   for (;;) {

@@ -1,0 +1,80 @@
+import type { CloserStack, Logger } from "@millrace/core";
+import { Cluster } from "ioredis";
+import type { QueuePartition } from "../partitions/queue-partition.ts";
+import { duplicateClient, type RedisClient } from "../redis-client.ts";
+
+/** How long an id is remembered that was cancelled while its run was on its way here, in milliseconds. */
+const REMEMBER_MS = 60_000;
+
+/** Why a cancelled run's signal fires. */
+export const CANCELLED = "the task was cancelled";
+
+/** One partition as a worker runs it. */
+interface CancelTarget {
+  partition: QueuePartition;
+  /** Fires the signal of a run, if it is here. */
+  cancel: (taskId: string) => void;
+  /** What runs here now. */
+  running: () => Iterable<string>;
+}
+
+/**
+ * Hears of cancelled tasks over publish and subscribe. The mark in the job is the truth and the message
+ * only makes haste: after a broken connection the marks of what runs are read.
+ */
+export class Cancellations {
+  readonly #targets: readonly CancelTarget[];
+  readonly #logger: Logger;
+  readonly #recent = new Map<string, number>();
+
+  constructor(targets: readonly CancelTarget[], logger: Logger) {
+    this.#targets = targets;
+    this.#logger = logger;
+  }
+
+  /** Whether a task was cancelled, as far as was heard. */
+  has(taskId: string): boolean {
+    return this.#recent.has(taskId);
+  }
+
+  add(taskId: string): void {
+    const now = performance.now();
+    for (const [id, at] of this.#recent) {
+      if (now - at < REMEMBER_MS) break;
+      this.#recent.delete(id);
+    }
+    this.#recent.delete(taskId);
+    this.#recent.set(taskId, now);
+  }
+
+  async open(client: RedisClient, closers: CloserStack): Promise<void> {
+    const isSharded = client instanceof Cluster;
+    const subscriber = isSharded
+      ? client.duplicate(undefined, { shardedSubscribers: true })
+      : duplicateClient(client);
+    subscriber.on("error", (error: unknown) =>
+      this.#logger.warn({ err: error }, "cancellations are not heard of"),
+    );
+    closers.push(() => subscriber.disconnect());
+    const targets = new Map(this.#targets.map((one) => [one.partition.gate.cancelChannel, one]));
+    subscriber.on(isSharded ? "smessage" : "message", (channel: string, taskId: string) => {
+      this.add(taskId);
+      targets.get(channel)?.cancel(taskId);
+    });
+    for (const channel of targets.keys()) {
+      await (isSharded ? subscriber.ssubscribe(channel) : subscriber.subscribe(channel));
+    }
+    subscriber.on("ready", () => void this.#catchUp().catch(() => {}));
+  }
+
+  async #catchUp(): Promise<void> {
+    for (const { partition, running, cancel } of this.#targets) {
+      for (const taskId of running()) {
+        const key = `${partition.keys.bullmq}${taskId}`;
+        if ((await partition.gate.client.hexists(key, "cx")) === 0) continue;
+        this.add(taskId);
+        cancel(taskId);
+      }
+    }
+  }
+}

@@ -36,6 +36,10 @@ export class LaunchContexts {
     }
   }
 
+  get listeners(): ReadonlyMap<string, SharedListener> {
+    return this.#listeners;
+  }
+
   close(): void {
     for (const listener of this.#listeners.values()) listener.close();
     this.#listeners.clear();

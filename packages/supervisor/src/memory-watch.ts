@@ -57,7 +57,7 @@ export class MemoryWatch {
     if (!isReplaceable || this.#recycling.has(process.name) || instance.state !== "ready") return;
     this.#recycling.add(process.name);
     this.#onExceeded(instance, residentBytes, "soft");
-    instance.restarts.set("memory", (instance.restarts.get("memory") ?? 0) + 1);
+    instance.restarts.count("memory");
     const operation = this.#fleet.recycle(process, instance);
     void operation.done.then(() => this.#recycling.delete(process.name));
   }

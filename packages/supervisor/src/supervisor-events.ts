@@ -1,5 +1,6 @@
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import type { LogEntry } from "./logs/log-ring.ts";
+import type { HookRun } from "./process/hooks.ts";
 import type { InstanceState } from "./process/instance-state.ts";
 import type { CanaryStatus } from "./scaling/canary.ts";
 import type { OperationStatus } from "./scaling/operation.ts";
@@ -39,6 +40,9 @@ export interface InstanceReports {
   onExit(exit: InstanceExit): void;
   onLine(entry: LogEntry): void;
   onStopped(process: string, instance: string, durationMs: number, killed: boolean): void;
+  /** Called when an instance has a process. */
+  onSpawned(pid: number): void;
+  onHook(run: HookRun): void;
   onStackCaptured(instance: string, frames: readonly string[]): void;
 }
 
@@ -59,6 +63,8 @@ export type SupervisorEvents = {
     residentBytes: number;
     limit: "soft" | "hard";
   };
+  /** When a hook ended, all its attempts together. */
+  "hook:ran": HookRun;
   /** When a child wrote a line. */
   "line:written": LogEntry;
   /** When an operation begins, gets on or ends. */

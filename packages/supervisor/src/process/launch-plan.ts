@@ -1,4 +1,6 @@
 import { fileURLToPath } from "node:url";
+import type { ResolvedHook } from "../options/hook-options.ts";
+import { fillHooks } from "./hooks.ts";
 import { interpolate, type Variables } from "./interpolate.ts";
 import { hasIpc, type ProcessSpec } from "./process-spec.ts";
 import { resolveUser } from "./user-ids.ts";
@@ -18,6 +20,8 @@ export interface LaunchPlan {
   outputFile: string | undefined;
   logFile: string | undefined;
   survives: boolean;
+  hooks: Record<"preStart" | "postStart" | "postStop", ResolvedHook[]>;
+  preStop: { command: string[]; timeoutMs: number } | undefined;
 }
 
 /** What a plan depends on besides the options of the process. */
@@ -88,6 +92,7 @@ export function planLaunch(spec: ProcessSpec, number: number, context: LaunchCon
   }
   const survives = options.onSupervisorDeath === "survive";
   Object.assign(env, ownEnvironment(spec, number, context, survives));
+  const { preStop } = options.stop;
   const logFile = options.logs.file === undefined ? undefined : fill(options.logs.file);
   return {
     ...withListenPid(commandOf(spec, fill), context.listenFd !== undefined && !hasIpc(options)),
@@ -99,6 +104,12 @@ export function planLaunch(spec: ProcessSpec, number: number, context: LaunchCon
     outputFile: survives ? (logFile ?? "/dev/null") : undefined,
     logFile: survives ? undefined : logFile,
     survives,
+    hooks: {
+      preStart: fillHooks(options.hooks.preStart, variables),
+      postStart: fillHooks(options.hooks.postStart, variables),
+      postStop: fillHooks(options.hooks.postStop, variables),
+    },
+    preStop: preStop === undefined ? undefined : { ...preStop, command: preStop.command.map(fill) },
   };
 }
 

@@ -43,6 +43,8 @@ export class ManagedProcess {
   canarySpec: ProcessSpec | undefined;
   /** Port of the listener that its instances share, once it is open. */
   listenPort: number | undefined;
+  /** Stopped as a whole by a person or a program, and not started since. */
+  isStoppedByHand = false;
   #desired = 0;
 
   constructor(spec: ProcessSpec, services: InstanceServices, reports: ProcessReports) {

@@ -42,6 +42,7 @@ import { StartupTimes } from "./startup-times.ts";
 import { StateKeeper } from "./state/state-keeper.ts";
 import { type InstanceChange, type SupervisorEvents } from "./supervisor-events.ts";
 import { SupervisorMetrics } from "./supervisor-metrics.ts";
+import { OperationTracing } from "./tracing.ts";
 import { describeProcess, type ProcessStatus } from "./supervisor-status.ts";
 
 const JOURNAL_CAPACITY = 1_000;
@@ -109,9 +110,10 @@ export class SupervisorCore {
     this.#readyFile = file === undefined ? undefined : new ReadyFile(file, content, this.logger);
     this.#memory = new MemoryWatch(this.fleet, (instance, residentBytes, limit) => {
       const { name } = instance.spec;
+      const what = limit === "predicted" ? "will soon be over" : "is over";
       this.logger.warn(
         { process: name, instance: instance.id, residentBytes, limit },
-        "an instance is over its memory limit",
+        `an instance ${what} its memory limit`,
       );
       this.#emit("memory:exceeded", { process: name, instance: instance.id, residentBytes, limit });
     });
@@ -245,6 +247,8 @@ export class SupervisorCore {
   async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
     this.#metrics.open();
     closers.push(() => this.#metrics.close());
+    const tracing = await OperationTracing.open(this.events);
+    closers.push(() => tracing?.close());
     this.#guardian.start();
     closers.push(() => this.#guardian.close());
     if (this.#state !== undefined) {

@@ -31,6 +31,9 @@ export interface InstanceExit {
   uptimeMs: number;
 }
 
+/** What of a memory limit was reached; `predicted` when it is going to be. */
+export type MemoryLimitKind = "soft" | "hard" | "predicted";
+
 /** Why an instance was restarted. */
 export type RestartReason = "crash" | "exit" | "health" | "memory" | "manual" | "spawn-error";
 
@@ -56,12 +59,12 @@ export type SupervisorEvents = {
   "instance:stopped": { process: string; instance: string; durationMs: number; killed: boolean };
   /** When a child that stopped answering was asked for its JavaScript stack, innermost frame first. */
   "stack:captured": { instance: string; frames: readonly string[] };
-  /** When an instance went over its memory limit. */
+  /** When an instance went over its memory limit, or is about to. */
   "memory:exceeded": {
     process: string;
     instance: string;
     residentBytes: number;
-    limit: "soft" | "hard";
+    limit: MemoryLimitKind;
   };
   /** When a hook ended, all its attempts together. */
   "hook:ran": HookRun;

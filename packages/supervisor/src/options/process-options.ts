@@ -91,7 +91,17 @@ export interface ProcessOptions {
   memoryLimit?:
     | number
     | string
-    | { soft?: number | string | undefined; hard?: number | string | undefined }
+    | {
+        /** Replaced through a drain from here on. */
+        soft?: number | string | undefined;
+        /** Killed from here on. */
+        hard?: number | string | undefined;
+        /**
+         * Replaced already when its memory grows steadily and would reach the lower of the two
+         * within this time, in milliseconds. @default 0, which predicts nothing
+         */
+        predictMs?: number | undefined;
+      }
     | undefined;
   /** Processes to wait for: names, or names with a condition. @default condition "ready" */
   dependsOn?: string[] | Record<string, DependencyCondition> | undefined;
@@ -273,7 +283,11 @@ export const processSchema = strictOptions({
   memoryLimit: z
     .preprocess(
       (value) => (typeof value === "object" ? value : { soft: value }),
-      strictOptions({ soft: byteSizeSchema.optional(), hard: byteSizeSchema.optional() }),
+      strictOptions({
+        soft: byteSizeSchema.optional(),
+        hard: byteSizeSchema.optional(),
+        predictMs: z.number().min(0).default(0),
+      }),
     )
     .optional(),
   dependsOn: z

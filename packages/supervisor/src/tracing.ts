@@ -1,9 +1,10 @@
-import type { Span } from "@opentelemetry/api";
+import type * as OpenTelemetry from "@opentelemetry/api";
 import type { TypedEmitter } from "@millrace/core";
 import type { OperationStatus } from "./scaling/operation.ts";
 import type { InstanceChange, SupervisorEvents } from "./supervisor-events.ts";
 
-type Api = typeof import("@opentelemetry/api");
+type Api = typeof OpenTelemetry;
+type Span = OpenTelemetry.Span;
 
 // Where the API keeps what an SDK has registered: without it there is nobody to trace for.
 const REGISTRY = Symbol.for("opentelemetry.js.api.1");

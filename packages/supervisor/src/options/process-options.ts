@@ -134,6 +134,11 @@ export interface ProcessOptions {
         /** Each instance binds the port itself instead: see the guide for what that loses. */
         reusePort?: boolean | undefined;
         /**
+         * For a Node.js `module` that calls `listen` on `PORT` itself: instances are workers of
+         * Node's cluster, which shares the port among them. @default false
+         */
+        cluster?: boolean | undefined;
+        /**
          * The first connection starts an instance while there is none, and is served by it; use it
          * with `scale: 0`. After `idleMs` milliseconds without a connection the process goes back
          * to `minScale`, 0 never. Linux only. @default off
@@ -325,6 +330,7 @@ export const processSchema = strictOptions({
         host: z.string().default("127.0.0.1"),
         backlog: z.int().positive().default(511),
         reusePort: z.boolean().default(false),
+        cluster: z.boolean().default(false),
         onDemand: z
           .preprocess(
             (value) => (value === true ? {} : value === false ? undefined : value),
@@ -378,6 +384,19 @@ export const processSchema = strictOptions({
     path: ["listen", "onDemand"],
     error: "without an instance nobody listens on a reusePort: remove onDemand or reusePort",
   })
+  .refine(({ listen, module }) => listen?.cluster !== true || module !== undefined, {
+    path: ["listen", "cluster"],
+    error: "only Node.js can be a worker of a cluster: use module, or remove cluster",
+  })
+  .refine(
+    ({ listen }) =>
+      listen?.cluster !== true ||
+      (!listen.reusePort && listen.onDemand === undefined && listen.port > 0),
+    {
+      path: ["listen", "cluster"],
+      error: "a cluster needs a port, and goes neither with reusePort nor with onDemand",
+    },
+  )
   .refine(({ schedule, autoscale }) => schedule === undefined || autoscale === undefined, {
     path: ["autoscale"],
     error: "a process with a schedule can't be autoscaled: remove schedule or autoscale",

@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { ResolvedHook } from "../options/hook-options.ts";
+import type { ClusterModule } from "./fork-cluster-worker.ts";
 import { fillHooks } from "./hooks.ts";
 import { interpolate, type Variables } from "./interpolate.ts";
 import { hasIpc, type ProcessSpec } from "./process-spec.ts";
@@ -16,6 +17,8 @@ export interface LaunchPlan {
   ipc: boolean;
   /** Inherited as file descriptor 3. */
   listenFd: number | undefined;
+  /** Set for a worker of Node's cluster, which `file` and `args` then only describe. */
+  cluster: ClusterModule | undefined;
   /** Written by the child itself, because it may outlive its supervisor. */
   outputFile: string | undefined;
   logFile: string | undefined;
@@ -101,6 +104,7 @@ export function planLaunch(spec: ProcessSpec, number: number, context: LaunchCon
     ...resolveUser(options.user, options.group),
     ipc: hasIpc(options),
     listenFd: context.listenFd,
+    cluster: options.listen?.cluster === true ? moduleOf(spec, fill) : undefined,
     outputFile: survives ? (logFile ?? "/dev/null") : undefined,
     logFile: survives ? undefined : logFile,
     survives,
@@ -117,21 +121,28 @@ function commandOf(
   { options }: ProcessSpec,
   fill: (text: string) => string,
 ): { file: string; args: string[] } {
-  if (options.module !== undefined) {
-    const modulePath =
-      options.module instanceof URL || options.module.startsWith("file:")
-        ? fileURLToPath(options.module)
-        : fill(options.module);
-    const args = options.args.map(fill);
-    const execArgv =
-      options.execArgv ?? process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
-    // A free port for the inspector that a hung child is asked for its stack through.
-    const inspectPort =
-      options.health.liveness?.type === "ipc" ? ["--inspect-port=127.0.0.1:0"] : [];
-    return { file: process.execPath, args: [...inspectPort, ...execArgv, modulePath, ...args] };
+  const module = moduleOf({ options }, fill);
+  if (module !== undefined) {
+    return { file: process.execPath, args: [...module.execArgv, module.exec, ...module.args] };
   }
   const [file = "", ...args] = (options.command ?? []).map(fill);
   return { file, args };
+}
+
+function moduleOf(
+  { options }: Pick<ProcessSpec, "options">,
+  fill: (text: string) => string,
+): ClusterModule | undefined {
+  if (options.module === undefined) return undefined;
+  const exec =
+    options.module instanceof URL || options.module.startsWith("file:")
+      ? fileURLToPath(options.module)
+      : fill(options.module);
+  const execArgv =
+    options.execArgv ?? process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
+  // A free port for the inspector that a hung child is asked for its stack through.
+  const inspectPort = options.health.liveness?.type === "ipc" ? ["--inspect-port=127.0.0.1:0"] : [];
+  return { exec, args: options.args.map(fill), execArgv: [...inspectPort, ...execArgv] };
 }
 
 /**
@@ -167,6 +178,7 @@ function ownEnvironment(
     ...(context.listenFd === undefined
       ? {}
       : { LISTEN_FDS: "1", LISTEN_FDNAMES: spec.name, MILLRACE_LISTEN_FD: "3" }),
+    ...(spec.options.listen?.cluster === true ? { MILLRACE_LISTEN_CLUSTER: "1" } : {}),
     ...(spec.options.listen?.reusePort === true
       ? { MILLRACE_REUSE_PORT: "1", MILLRACE_LISTEN_HOST: spec.options.listen.host }
       : {}),

@@ -1,7 +1,8 @@
 import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "./errors.ts";
 import { mergeProcessOptions, type ProcessPatch } from "./options/merge-process-options.ts";
-import type { Instance, InstanceServices } from "./process/instance.ts";
+import type { Instance } from "./process/instance.ts";
+import type { InstanceServices } from "./process/instance-services.ts";
 import type { ProcessSpec } from "./process/process-spec.ts";
 import { ManagedProcess, type ProcessReports, type ScaleSteps } from "./scaling/managed-process.ts";
 import type { Operation, OperationStatus } from "./scaling/operation.ts";

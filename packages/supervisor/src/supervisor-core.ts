@@ -29,7 +29,7 @@ import { instanceVariables, planLaunch } from "./process/launch-plan.ts";
 import { Guardian } from "./orphans/guardian.ts";
 import { LaunchTurns } from "./process/launch-turns.ts";
 import { fillHooks, type HookRun, runHooks } from "./process/hooks.ts";
-import type { InstanceServices } from "./process/instance.ts";
+import type { InstanceServices } from "./process/instance-services.ts";
 import type { ProcessSpec } from "./process/process-spec.ts";
 import { type Readiness, ReadyFile, readReadiness } from "./readiness.ts";
 import { RunHistory } from "./run-history.ts";

@@ -1,29 +1,15 @@
-import { type Logger, messageOf, MillraceError } from "@millrace/core";
-import type { SupervisorErrorCode } from "../errors.ts";
+import { messageOf } from "@millrace/core";
 import { OutputLog } from "../logs/output-log.ts";
-import type { InstanceReports, RestartReason } from "../supervisor-events.ts";
+import type { RestartReason } from "../supervisor-events.ts";
+import type { InstanceServices } from "./instance-services.ts";
 import { type InstanceState, isAlive, isEnding, isWaiting } from "./instance-state.ts";
-import type { Variables } from "./interpolate.ts";
 import { instanceId, type LaunchPlan } from "./launch-plan.ts";
-import type { LaunchTurns } from "./launch-turns.ts";
 import type { ProcessSpec } from "./process-spec.ts";
-import type { RestartBudget } from "./restart-budget.ts";
 import { RestartControl } from "./restart-control.ts";
 import { describeExit, type Exit } from "./restart-policy.ts";
 import type { Run } from "./run.ts";
 import { RunSession } from "./run-session.ts";
 import { StateTrack } from "./state-track.ts";
-
-/** What an instance needs from its process. */
-export interface InstanceServices {
-  plan(spec: ProcessSpec, number: number): LaunchPlan;
-  variables(spec: ProcessSpec, number: number): Variables;
-  budget: RestartBudget;
-  /** Shared by all processes of a supervisor. */
-  turns: LaunchTurns;
-  reports: InstanceReports;
-  logger: Logger;
-}
 
 /** One copy of a process: runs it, restarts it, watches it, stops it. */
 export class Instance {
@@ -135,34 +121,14 @@ export class Instance {
     this.#afterExit({ code: null, signal: "SIGTERM" }, uptimeMs, reason, kind);
   }
 
-  /**
-   * Waits until it is ready.
-   *
-   * @throws {@link MillraceError} `SUPERVISOR_INSTANCE_FAILED` when it crashes, fails or stops first;
-   * `signal.reason` when aborted.
-   */
-  async whenReady(signal: AbortSignal): Promise<void> {
-    const crashesBefore = this.restarts.total;
-    while (this.state !== "ready") {
-      signal.throwIfAborted();
-      const gone = this.state === "failed" || this.state === "stopped" || isEnding(this.state);
-      if (gone || this.restarts.total > crashesBefore) {
-        throw new MillraceError<SupervisorErrorCode>(
-          "SUPERVISOR_INSTANCE_FAILED",
-          `${this.id} did not become ready: ${this.reason}`,
-          { details: { instance: this.id, state: this.state } },
-        );
-      }
-      await this.track.nextChange(signal);
-    }
+  /** @throws `SUPERVISOR_INSTANCE_FAILED` when it crashes, fails or stops first */
+  whenReady(signal: AbortSignal): Promise<void> {
+    return this.track.whenReady(signal, () => this.restarts.total);
   }
 
   /** Waits until it has ended for good and says how; `signal` only ends the waiting. */
-  async whenEnded(signal: AbortSignal): Promise<InstanceState> {
-    while (this.state !== "stopped" && this.state !== "failed" && !signal.aborted) {
-      await this.track.nextChange(signal);
-    }
-    return this.state;
+  whenEnded(signal: AbortSignal): Promise<InstanceState> {
+    return this.track.whenEnded(signal);
   }
 
   #launch(reason: string): void {

@@ -1,5 +1,6 @@
 import { MillraceError } from "@millrace/core";
-import { canMove, type InstanceState } from "./instance-state.ts";
+import type { SupervisorErrorCode } from "../errors.ts";
+import { canMove, type InstanceState, isEnding } from "./instance-state.ts";
 
 /** One step of an instance, as far as it is remembered. */
 export interface StateStep {
@@ -55,8 +56,38 @@ export class StateTrack {
     this.#onMove(from, to, reason);
   }
 
+  /**
+   * Waits until the state is `ready`; `restarts` counts the restarts so far.
+   *
+   * @throws {@link MillraceError} `SUPERVISOR_INSTANCE_FAILED` when it crashes, fails or stops first;
+   * `signal.reason` when aborted.
+   */
+  async whenReady(signal: AbortSignal, restarts: () => number): Promise<void> {
+    const restartsBefore = restarts();
+    while (this.#state !== "ready") {
+      signal.throwIfAborted();
+      const gone = this.#state === "failed" || this.#state === "stopped" || isEnding(this.#state);
+      if (gone || restarts() > restartsBefore) {
+        throw new MillraceError<SupervisorErrorCode>(
+          "SUPERVISOR_INSTANCE_FAILED",
+          `${this.#id} did not become ready: ${this.#reason}`,
+          { details: { instance: this.#id, state: this.#state } },
+        );
+      }
+      await this.#nextChange(signal);
+    }
+  }
+
+  /** Waits until it has ended for good and says how; `signal` only ends the waiting. */
+  async whenEnded(signal: AbortSignal): Promise<InstanceState> {
+    while (this.#state !== "stopped" && this.#state !== "failed" && !signal.aborted) {
+      await this.#nextChange(signal);
+    }
+    return this.#state;
+  }
+
   /** Waits for the next change of state, or until `signal` fires. */
-  nextChange(signal: AbortSignal): Promise<void> {
+  #nextChange(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
         this.#waiters.delete(wake);

@@ -38,7 +38,7 @@ function watchSqlite({ pattern }: DurableStep): void {
 }
 
 function watchPostgres({ pattern }: DurableStep): void {
-  const clients: { query: Query } = pg.Client.prototype as never;
+  const clients: { query: Query } = pg.Client.prototype;
   const query = clients.query;
   clients.query = function (first, ...more) {
     const isStep = pattern.test(textOf(first));

@@ -11,6 +11,7 @@ const schema = z.object({
     http: z.boolean().default(false),
   }),
   databaseUrl: z.string().meta({ secret: true }),
+  synchronousCommit: z.enum(["on", "off"]).default("on"),
   buffer: z.object({
     path: z.string().default("millrace-buffer.db"),
     maxRows: z.int().positive().default(100_000),

@@ -11,6 +11,8 @@ const USAGE = `Takes telemetry over TCP, keeps it in a local buffer, lands it in
 
 Configured by environment:
   MILLRACE_DATABASE_URL      PostgreSQL to land in (required)
+  MILLRACE_SYNCHRONOUS_COMMIT
+                             off: batches leave the buffer behind a barrier instead (on)
   MILLRACE_INGEST_HOST       address to listen on (127.0.0.1)
   MILLRACE_INGEST_PORT       port to listen on (2407)
   MILLRACE_INGEST_HTTP       true: also JSON, NDJSON and OTLP over HTTP, port 2408 (false)
@@ -43,9 +45,10 @@ async function run(): Promise<void> {
     return;
   }
   const buffer = createBuffer(config.buffer);
+  const { databaseUrl, synchronousCommit } = config;
   const drain = createDrainPool({
     buffer,
-    destination: postgres({ connectionString: config.databaseUrl }),
+    destination: postgres({ connectionString: databaseUrl, synchronousCommit }),
     schema: config.ingest.http ? combineSchemas(nightwatch(), otel()) : nightwatch(),
     ...config.drain,
   });

@@ -37,11 +37,14 @@ function watchSqlite({ pattern }: DurableStep): void {
   };
 }
 
-function watchPostgres({ pattern }: DurableStep): void {
+function watchPostgres({ pattern, follows }: DurableStep): void {
+  const ready = new WeakSet<pg.Client>();
   const clients: { query: Query } = pg.Client.prototype;
   const query = clients.query;
   clients.query = function (first, ...more) {
-    const isStep = pattern.test(textOf(first));
+    const text = textOf(first);
+    const isStep = pattern.test(text) && (follows === undefined || ready.has(this));
+    if (follows?.test(text) === true) ready.add(this);
     if (isStep && moment === "before") die();
     const result = query.call(this, first, ...more);
     if (isStep && moment === "after") {

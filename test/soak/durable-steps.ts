@@ -3,17 +3,22 @@ export interface DurableStep {
   where: "sqlite" | "postgres";
   /** Of the statement by which it is known. */
   pattern: RegExp;
+  /** Of one that must have come before it on its connection. */
+  follows?: RegExp | undefined;
 }
+
+const LEDGER_ENTRY = /INSERT INTO millrace_ledger/;
 
 /** Everything between the arrival of a payload and its row in PostgreSQL that outlives a process. */
 export const DURABLE_STEPS: Record<string, DurableStep> = {
   append: { where: "sqlite", pattern: /^INSERT INTO payloads/ },
   claim: { where: "sqlite", pattern: /^INSERT INTO claims/ },
   recovery: { where: "sqlite", pattern: /^UPDATE claims\s+SET owner/ },
-  "ledger entry": { where: "postgres", pattern: /INSERT INTO millrace_ledger/ },
+  "ledger entry": { where: "postgres", pattern: LEDGER_ENTRY },
   copy: { where: "postgres", pattern: /^COPY / },
   upsert: { where: "postgres", pattern: /INSERT INTO "?nightwatch_/ },
-  commit: { where: "postgres", pattern: /^COMMIT$/ },
+  commit: { where: "postgres", pattern: /^COMMIT$/, follows: LEDGER_ENTRY },
+  barrier: { where: "postgres", pattern: /pg_logical_emit_message/ },
   settlement: { where: "sqlite", pattern: /^UPDATE claims SET state = 'landed'/ },
   purge: { where: "sqlite", pattern: /^DELETE FROM payloads/ },
 };

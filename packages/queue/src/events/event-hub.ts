@@ -20,7 +20,7 @@ import {
   type ResolvedEventHubOptions,
 } from "./event-hub-options.ts";
 import { SseClient } from "./sse-client.ts";
-import { isEventId, type StoredEvent } from "./stored-event.ts";
+import { assertEventType, isEventId, type StoredEvent } from "./stored-event.ts";
 
 /** An event for a tenant's clients. */
 export interface TenantEvent {
@@ -95,9 +95,7 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
 
   async publish(tenantId: string, { type, data }: TenantEvent): Promise<string> {
     assertTenantId(tenantId);
-    if (!/^[\w.:-]{1,64}$/.test(type)) {
-      throw new TypeError(`event type ${JSON.stringify(type)}: use letters, digits, _ . : and -`);
-    }
+    assertEventType(type);
     const { client, isSharded } = this.#running();
     const id = (await runScript(client, "publish-event", this.#key("stream", tenantId), [
       this.#key("channel", tenantId),
@@ -133,14 +131,7 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
       // At the client's pace, so not awaited; a stream that cannot be read ends, and the client returns.
       sse.replay(read).catch(() => sse.close());
     } else sse.goLive();
-    return new Response(sse.stream, {
-      headers: {
-        "content-type": "text/event-stream; charset=utf-8",
-        "cache-control": "no-cache, no-transform",
-        // Proxies of the nginx family hold streams back without it.
-        "x-accel-buffering": "no",
-      },
-    });
+    return sse.response();
   }
 
   async #open(closers: CloserStack): Promise<void> {

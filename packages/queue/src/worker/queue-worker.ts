@@ -18,6 +18,7 @@ import { publishWorkerMetrics, taskHistograms, type WorkerCounters } from "../me
 import type { OpenPartition } from "../partitions/queue-partition.ts";
 import { isTaskEnvelope, type TaskEnvelope } from "../task.ts";
 import { CANCELLED, Cancellations } from "./cancellations.ts";
+import { type Children, childrenOf, parentOf } from "./children.ts";
 import { GatedWorker } from "./gated-worker.ts";
 import {
   giveBack,
@@ -26,10 +27,9 @@ import {
   type RunInHand,
   waitForChildren,
 } from "./give-back.ts";
-import { PutOff, type PutOffReason } from "./put-off.ts";
-import { rateLimitWaitMs } from "./rate-limit-wait.ts";
+import { putOffReason } from "./put-off.ts";
 import { SettleBatch } from "./settle-batch.ts";
-import { runTask } from "./task-run.ts";
+import { type KeptRun, runTask } from "./task-run.ts";
 import { Upkeep } from "./upkeep.ts";
 import {
   type QueueWorkerOptions,
@@ -306,10 +306,9 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     try {
       if (this.#cancellations?.has(taskId)) throw new Error(CANCELLED);
       return await runTask({
-        job,
+        run: keptRun(job, gate, childrenOf(parentOf(job), queue, tenantId)),
         envelope,
         allocation,
-        gate,
         options: this.options,
         signal: signal ?? new AbortController().signal,
         shutdown: this.#shutdown.signal,
@@ -367,6 +366,19 @@ function partitionsOf({ queue, partitions }: ResolvedQueueWorkerOptions): OpenPa
   });
 }
 
+function keptRun(job: Job, gate: Gate, children: Children): KeptRun {
+  return {
+    taskId: job.id ?? "",
+    attemptsMade: job.attemptsMade,
+    attemptsStarted: job.attemptsStarted,
+    children,
+    now: Date.now,
+    updateProgress: (value) => job.updateProgress(value),
+    registerCallback: (dispatch) => gate.registerCallback(dispatch),
+    timeout: (timeoutMs) => AbortSignal.timeout(timeoutMs),
+  };
+}
+
 function runOf(job: Job, tenantId: string): SettledRun {
   return { tenantId, jobId: job.id ?? "", attempt: job.attemptsStarted };
 }
@@ -375,13 +387,6 @@ function runOf(job: Job, tenantId: string): SettledRun {
 function endCancelled(job: Job): UnrecoverableError {
   job.opts.removeOnFail = true;
   return new UnrecoverableError(`QUEUE_TASK_CANCELLED: ${CANCELLED}`);
-}
-
-/** A rate limit that a handler lets pass puts its task off: it is not the task's failure. */
-function putOffReason(error: unknown): PutOffReason | undefined {
-  if (error instanceof PutOff) return error.reason;
-  const delayMs = rateLimitWaitMs(error);
-  return delayMs === undefined ? undefined : { kind: "defer", delayMs };
 }
 
 function envelopeOf(job: Job): TaskEnvelope | undefined {

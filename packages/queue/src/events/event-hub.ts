@@ -6,6 +6,7 @@ import {
   type Health,
   Lifecycle,
   LifecycleComponent,
+  type MetricsRegistry,
   parseOptions,
   publishMetric,
 } from "@millrace/core";
@@ -158,15 +159,7 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     closers.push(() => clearInterval(timer));
     closers.push(() => this.#forEachClient((sse) => sse.close()));
     closers.push(
-      publishMetric(
-        this.#options.metrics ?? defaultMetrics,
-        {
-          type: "gauge",
-          name: "millrace_events_clients",
-          help: "Clients that this process serves events.",
-        },
-        () => this.status().clients,
-      ),
+      publishClients(this.#options.metrics ?? defaultMetrics, () => this.status().clients),
     );
     await client.exists(this.#key("stream", "any"));
   }
@@ -221,6 +214,19 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
       `the event hub is ${this.state}: use it between start() and close()`,
     );
   }
+}
+
+/** Publishes how many clients are served. @returns a function that withdraws it. */
+export function publishClients(registry: MetricsRegistry, clients: () => number): () => void {
+  return publishMetric(
+    registry,
+    {
+      type: "gauge",
+      name: "millrace_events_clients",
+      help: "Clients that this process serves events.",
+    },
+    clients,
+  );
 }
 
 function toStoredEvent(id: string, fields: string[]): StoredEvent {

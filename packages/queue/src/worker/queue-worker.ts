@@ -17,8 +17,9 @@ import { Gate, type SettledRun } from "../gate/gate.ts";
 import { publishWorkerMetrics, taskHistograms, type WorkerCounters } from "../metrics.ts";
 import type { OpenPartition } from "../partitions/queue-partition.ts";
 import { isTaskEnvelope, type TaskEnvelope } from "../task.ts";
-import { CANCELLED, Cancellations } from "./cancellations.ts";
+import { Cancellations } from "./cancellations.ts";
 import { type Children, childrenOf, parentOf } from "./children.ts";
+import { CANCELLED, cancelledRun, deferLimit } from "./final-failures.ts";
 import { GatedWorker } from "./gated-worker.ts";
 import {
   giveBack,
@@ -347,9 +348,7 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     const { maxDefers } = this.options;
     const defers = await gate.client.hincrby(`${keys.bullmq}${job.id}`, "defers", 1);
     if (defers <= maxDefers) return;
-    throw new UnrecoverableError(
-      `QUEUE_DEFER_LIMIT: put off ${maxDefers} times: raise maxDefers or the limit that puts it off`,
-    );
+    throw deferLimit(maxDefers);
   }
 }
 
@@ -386,7 +385,7 @@ function runOf(job: Job, tenantId: string): SettledRun {
 /** Ends a cancelled task: BullMQ removes it instead of keeping it among the failed. */
 function endCancelled(job: Job): UnrecoverableError {
   job.opts.removeOnFail = true;
-  return new UnrecoverableError(`QUEUE_TASK_CANCELLED: ${CANCELLED}`);
+  return cancelledRun();
 }
 
 function envelopeOf(job: Job): TaskEnvelope | undefined {

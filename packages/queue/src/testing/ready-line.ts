@@ -15,6 +15,11 @@ export class ReadyLine {
     return this.#entries.length;
   }
 
+  /** Ids in the order in which they will be taken. */
+  get ids(): string[] {
+    return this.#entries.map(({ task }) => task.taskId);
+  }
+
   enter(task: TaskRecord, isFirst: boolean): void {
     const entry = { task, order: isFirst ? 0 : ++this.#entered };
     let index = this.#entries.length;

@@ -1,4 +1,5 @@
 import { type BenchOptions, readOptions, USAGE } from "./bench-options.ts";
+import { benchCommit } from "./drain/commit.bench.ts";
 import { benchDrain } from "./drain/drain.bench.ts";
 import { benchEndToEnd } from "./e2e/e2e.bench.ts";
 import { benchIngest } from "./ingest/ingest.bench.ts";
@@ -6,7 +7,12 @@ import { describeMachine } from "./machine.ts";
 import { summarise } from "./report/measurement.ts";
 import { resultTable } from "./report/result-table.ts";
 
-const BENCHMARKS = { ingest: benchIngest, drain: benchDrain, e2e: benchEndToEnd };
+const BENCHMARKS = {
+  ingest: benchIngest,
+  drain: benchDrain,
+  commit: benchCommit,
+  e2e: benchEndToEnd,
+};
 /** The exit codes that a shell gives to what these signals end. */
 const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 

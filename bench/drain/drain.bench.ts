@@ -1,30 +1,23 @@
-import { copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { type PostgresService, startPostgres } from "@millrace/services";
+import { startPostgres } from "@millrace/services";
 import type { BenchOptions } from "../bench-options.ts";
-import { createBenchDatabase } from "../postgres/bench-database.ts";
-import { checkLandedRows } from "../postgres/landed-rows.ts";
 import { startMeasuredProcess } from "../process/measured-process.ts";
 import type { BenchReport, Measurement } from "../report/measurement.ts";
 import { reportProgress } from "../report/progress.ts";
-import { usageMetrics } from "../report/usage-metrics.ts";
-import { createTemporaryFolder, removeDatabase } from "../temporary-folder.ts";
-import { DRAIN_RUN, type DrainRows, prepareDrainRows } from "./drain-rows.ts";
+import { createTemporaryFolder } from "../temporary-folder.ts";
+import { prepareDrainRows } from "./drain-rows.ts";
+import { inFreshDatabase, landingMetrics, measureDrain, type Round } from "./measured-drain.ts";
 import type { PlainCopyCalls } from "./plain-copy.ts";
-import type { Landing, PoolDrainCalls } from "./pool-drain.ts";
 import { findPsql, runPsqlCopy } from "./psql-copy.ts";
 
 const WORKERS = [1, 2, 4] as const;
 /** What a batch of the drain has by default. */
 const ROWS_PER_TRANSACTION = 5_000;
 
-interface Round {
-  run: number;
-  rows: DrainRows;
-  service: PostgresService;
-  /** Scratch file of the round. */
-  bufferPath: string;
-}
+/** What the drain does besides COPY, taken away piece by piece; with 2 workers. */
+const SHARES = ["rollups", "upserts and rollups"] as const;
+/** Threads that an adaptive pool may use; more than pay here. */
+const ADAPTIVE_WORKERS = 4;
 
 /** Lands the same rows from the buffer and by plain COPY, in turns, each time in a fresh database. */
 export async function benchDrain(options: BenchOptions): Promise<BenchReport> {
@@ -40,14 +33,27 @@ export async function benchDrain(options: BenchOptions): Promise<BenchReport> {
   };
   for (let run = 1; run <= options.runs; run++) {
     const round = { run, rows, service, bufferPath: join(folder, "round.db") };
+    const fixed: number[] = [];
     for (const width of WORKERS) {
-      const copy = await measureCopy(round, width);
-      const drain = await measureDrain(round, width);
-      drain.metrics.ofCopy =
-        (drain.metrics.rowsPerSecond ?? Number.NaN) / (copy.metrics.rowsPerSecond ?? 0);
+      const copy = await measureCopy(round, width, false);
+      const drain = await measureDrain(round, `drain, ${count(width, "worker")}`, width);
+      drain.metrics.ofCopy = rate(drain) / rate(copy);
+      fixed.push(rate(drain));
       keep(drain);
       keep(copy);
     }
+    const adaptive = await measureDrain(
+      round,
+      `drain, adaptive up to ${ADAPTIVE_WORKERS}`,
+      ADAPTIVE_WORKERS,
+      { isAdaptive: true },
+    );
+    adaptive.metrics.ofBest = rate(adaptive) / Math.max(...fixed);
+    keep(adaptive);
+    for (const without of SHARES) {
+      keep(await measureDrain(round, `drain, 2 workers, no ${without}`, 2, { without }));
+    }
+    keep(await measureCopy(round, 2, true));
     if (psql !== undefined) keep(await measurePsql(round, psql));
   }
   const postgresVersion = service.version;
@@ -55,28 +61,10 @@ export async function benchDrain(options: BenchOptions): Promise<BenchReport> {
   return { postgresVersion, measurements };
 }
 
-function measureDrain(round: Round, workers: number): Promise<Measurement> {
-  return inFreshDatabase(round, `drain, ${count(workers, "worker")}`, async (databaseUrl) => {
-    const { bufferPath, rows, service } = round;
-    copyFileSync(rows.bufferPath, bufferPath);
-    const drain = startMeasuredProcess<PoolDrainCalls>(new URL("pool-drain.ts", import.meta.url));
-    const landing = await drain.call("land", {
-      bufferPath,
-      databaseUrl,
-      postmasterPid: service.pid,
-      workers,
-      payloads: rows.payloads,
-    });
-    await drain.close();
-    removeDatabase(bufferPath);
-    return landingMetrics(landing, rows.payloads);
-  });
-}
-
-function measureCopy(round: Round, connections: number): Promise<Measurement> {
+function measureCopy(round: Round, connections: number, hasLedger: boolean): Promise<Measurement> {
   return inFreshDatabase(
     round,
-    `COPY, ${count(connections, "connection")}`,
+    `COPY${hasLedger ? " and ledger" : ""}, ${count(connections, "connection")}`,
     async (databaseUrl) => {
       const { rows, service } = round;
       const copy = startMeasuredProcess<PlainCopyCalls>(new URL("plain-copy.ts", import.meta.url));
@@ -86,6 +74,7 @@ function measureCopy(round: Round, connections: number): Promise<Measurement> {
         connections,
         copyPath: rows.copyPath,
         transactions: rows.transactions,
+        hasLedger,
       });
       await copy.close();
       return landingMetrics(landing, rows.payloads);
@@ -111,20 +100,8 @@ function measurePsql(round: Round, psql: string): Promise<Measurement> {
   });
 }
 
-async function inFreshDatabase(
-  { run, rows, service }: Round,
-  subject: string,
-  land: (databaseUrl: string) => Promise<Measurement["metrics"]>,
-): Promise<Measurement> {
-  const database = await createBenchDatabase(service);
-  const metrics = await land(database.url);
-  await checkLandedRows(database.url, DRAIN_RUN, rows.payloads);
-  await database.drop();
-  return { subject, run, metrics };
-}
-
-function landingMetrics({ seconds, usage }: Landing, rows: number): Measurement["metrics"] {
-  return { rowsPerSecond: rows / seconds, ...usageMetrics(usage, rows) };
+function rate({ metrics }: Measurement): number {
+  return metrics.rowsPerSecond ?? Number.NaN;
 }
 
 function count(number: number, noun: string): string {

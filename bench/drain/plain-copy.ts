@@ -19,6 +19,8 @@ export interface PlainCopyInput {
   /** The COPY data of all transactions, one after the other. */
   copyPath: string;
   transactions: CopyTransaction[];
+  /** Whether each transaction has an entry in the ledger, as a batch of the drain has. */
+  hasLedger: boolean;
 }
 
 const calls = {
@@ -36,7 +38,7 @@ const calls = {
     const endUsage = startUsage(input.postmasterPid);
     const startedAt = performance.now();
     // All of them take from one iterator: each transaction goes to whoever is free.
-    await Promise.all(clients.map((client) => copyAll(client, file, waiting)));
+    await Promise.all(clients.map((client) => copyAll(client, file, waiting, input.hasLedger)));
     const seconds = (performance.now() - startedAt) / 1_000;
     const usage = endUsage();
 
@@ -54,9 +56,16 @@ async function copyAll(
   client: Client,
   file: number,
   transactions: Iterable<CopyTransaction>,
+  hasLedger: boolean,
 ): Promise<void> {
   for (const pieces of transactions) {
     await client.query("BEGIN");
+    if (hasLedger) {
+      await client.query(
+        `INSERT INTO millrace_ledger(batch_id, buffer_id, first_payload_id, last_payload_id, payloads)
+         VALUES (gen_random_uuid(), gen_random_uuid(), 1, 1, 1)`,
+      );
+    }
     for (const { sql, offset, bytes } of pieces) {
       const data = Buffer.allocUnsafe(bytes);
       readSync(file, data, 0, bytes, offset);

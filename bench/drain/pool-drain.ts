@@ -18,8 +18,19 @@ export interface PoolDrainInput {
   databaseUrl: string;
   postmasterPid: number;
   workers: number;
+  tuning: DrainTuning;
   /** How many the buffer holds. */
   payloads: number;
+}
+
+/** What differs from the pool's defaults. */
+export interface DrainTuning {
+  /** Fixed unless it says otherwise. */
+  isAdaptive?: boolean;
+  batchRows?: number;
+  synchronousCommit?: "on" | "off";
+  /** Leaves out what is merged into other tables. */
+  without?: "rollups" | "upserts and rollups";
 }
 
 /** How long something landed rows, and what it cost. */
@@ -38,17 +49,22 @@ const calls = {
       ...UNLIMITED_BUFFER,
       logger: warningsOnly,
     });
+    const { isAdaptive = false, batchRows, synchronousCommit, without } = input.tuning;
+    const schema = nightwatch({ rollups: without === undefined });
     const pool = createDrainPool({
       buffer,
-      destination: postgres({ connectionString: input.databaseUrl }),
-      schema: nightwatch(),
+      destination: postgres({ connectionString: input.databaseUrl, synchronousCommit }),
+      schema: without === "upserts and rollups" ? { ...schema, upserts: [] } : schema,
       workers: input.workers,
+      concurrency: isAdaptive ? "adaptive" : "fixed",
+      batchRows,
       logger: warningsOnly,
     });
     const landings = countLandings(pool);
     await buffer.start();
     const started = pool.start();
-    await gate.waiting(input.workers);
+    // An adaptive pool starts with no more than two.
+    await gate.waiting(isAdaptive ? Math.min(input.workers, 2) : input.workers);
 
     const endUsage = startUsage(input.postmasterPid);
     const startedAt = performance.timeOrigin + performance.now();

@@ -14,6 +14,8 @@ export type MetricName =
   | "ofBareServer"
   | "ofSqlite"
   | "ofCopy"
+  | "ofBest"
+  | "ofOn"
   | "acceptedPerSecond"
   | "landedPerSecond"
   | "backlogRows"

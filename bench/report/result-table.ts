@@ -15,6 +15,8 @@ const COLUMNS: readonly Column[] = [
   column("ofBareServer", "of bare", { decimals: 2, hasSpread: true }),
   column("ofSqlite", "of SQLite", { decimals: 2, hasSpread: true }),
   column("ofCopy", "of COPY", { decimals: 2, hasSpread: true }),
+  column("ofBest", "of best", { decimals: 2, hasSpread: true }),
+  column("ofOn", "of on", { decimals: 2, hasSpread: true }),
   column("backlogRows", "backlog"),
   column("ackP50Ms", "ack p50 ms", { decimals: 2 }),
   column("ackP99Ms", "ack p99 ms", { decimals: 2 }),

@@ -9,12 +9,12 @@ import {
 } from "@millrace/queue";
 import { type Role, ROLES } from "./plans.ts";
 import type { AgentInput, Platform, PlatformConfig } from "./platform.ts";
-import type { Store } from "./store.ts";
+import type { Records } from "./records.ts";
 
 type Agent = (task: Task<AgentInput>, context: TaskContext) => Promise<unknown>;
 
 /** What the seven agents do; each run is stored with the time it took. */
-export function createAgents(platform: Platform, config: PlatformConfig, store: Store) {
+export function createAgents(platform: Platform, config: PlatformConfig, records: Records) {
   const { tenants, redis, events, queues } = platform;
   const limits = createTokenLimits({
     connection: redis,
@@ -48,7 +48,7 @@ export function createAgents(platform: Platform, config: PlatformConfig, store: 
         void events.publish(task.tenantId, { type: "text", data: { taskId: task.taskId, text } });
       },
     });
-    await store.saveCall({ ...answer, taskId: task.taskId, tenantId: task.tenantId });
+    await records.saveCall(task, answer);
     return { words: answer.text.trim().split(" ").length };
   };
 
@@ -92,18 +92,9 @@ export function createAgents(platform: Platform, config: PlatformConfig, store: 
   const recorded =
     (agent: Agent): Agent =>
     async (task, context) => {
-      const startedAt = new Date();
+      const startedAt = Date.now();
       const result = await agent(task, context);
-      const { taskId, fence, tenantId, role } = task;
-      await store.saveRun({
-        taskId,
-        fence,
-        tenantId,
-        role,
-        campaignId: task.data.campaignId,
-        startedAt,
-        result,
-      });
+      await records.saveRun(task, startedAt, result);
       return result;
     };
 

@@ -2,9 +2,10 @@
 import { randomUUID } from "node:crypto";
 import { Readable } from "node:stream";
 import { createBullBoard } from "@bull-board/api";
-import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { FastifyAdapter } from "@bull-board/fastify";
 import { MillraceError } from "@millrace/core";
+import { desiredWorkersEndpoint } from "@millrace/queue";
+import { createBoardAdapters } from "@millrace/queue/bull-board";
 import Fastify from "fastify";
 import pino from "pino";
 import { createPlatform, readConfig } from "./platform.ts";
@@ -13,7 +14,8 @@ const logger = pino({ level: "warn" }, pino.destination(2));
 const platform = createPlatform(readConfig(), logger);
 for (const component of platform.components) await component.start();
 
-const app = Fastify();
+// Streams of events have no end of their own.
+const app = Fastify({ forceCloseConnections: true });
 // Signatures are made over the bytes as sent.
 app.addContentTypeParser("*", { parseAs: "string" }, (_request, body, done) => done(null, body));
 
@@ -55,12 +57,11 @@ app.post<{ Body: string }>("/callbacks/*", async (request, reply) => {
   return reply.code(response.status).send(await response.json());
 });
 
-app.get("/desired-workers", async () => {
-  const wanted = await Promise.all(
-    [...platform.queues.values()].map((queue) => queue.desiredWorkers({ concurrency: 1 })),
-  );
-  // In tasks: one worker process serves all roles.
-  return { tasks: wanted.reduce((sum, tasks) => sum + tasks, 0) };
+// For an autoscaler outside, such as KEDA's metrics-api; tasks, for one worker process serves all roles.
+const scaler = desiredWorkersEndpoint([...platform.queues.values()], { concurrency: 1 });
+app.get("/desired-workers", async (_request, reply) => {
+  const response = await scaler(new Request("http://control/desired-workers"));
+  return reply.code(response.status).send(await response.json());
 });
 
 app.setErrorHandler((error, _request, reply) => {
@@ -71,7 +72,9 @@ app.setErrorHandler((error, _request, reply) => {
 const board = new FastifyAdapter();
 board.setBasePath("/admin/queues");
 createBullBoard({
-  queues: [...platform.queues.values()].map(({ bullmq }) => new BullMQAdapter(bullmq)),
+  queues: (
+    await Promise.all([...platform.queues.values()].map((queue) => createBoardAdapters(queue)))
+  ).flat(),
   serverAdapter: board,
 });
 await app.register(board.registerPlugin(), { prefix: "/admin/queues" });

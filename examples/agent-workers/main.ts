@@ -1,17 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { CloserStack, messageOf } from "@millrace/core";
 import { freePort, startPostgres, startRedis } from "@millrace/services";
+import { createSupervisor, metric, type Supervisor } from "@millrace/supervisor";
 import pino from "pino";
-import { createPlatform, type PlatformConfig } from "./platform.ts";
-import { type Started, startProcess, stopProcess } from "./processes.ts";
+import { createLanding } from "./landing.ts";
+import { createPlatform, type Platform, type PlatformConfig } from "./platform.ts";
+import { startProcess, stopProcess } from "./processes.ts";
 import { runScriptedCampaign } from "./scripted-campaign.ts";
-import { Store } from "./store.ts";
 
 const MAX_WORKERS = 3;
-/** Seven roles with four tasks each. */
-const TASKS_PER_WORKER = 28;
+/** A process could run four of each role; fewer keep the example's tasks waiting. */
+const TASKS_PER_WORKER = 6;
 
+const logger = pino({ level: "warn" }, pino.destination(2));
 const isOnce = process.argv.includes("--once");
 const closers = new CloserStack();
 try {
@@ -29,18 +34,20 @@ async function run(): Promise<number> {
   closers.push(() => redis.remove());
   const postgres = await startPostgres();
   closers.push(() => postgres.remove());
-  const store = new Store(postgres.url);
-  closers.push(() => store.close());
-  await store.migrate();
-  await store.purge();
-
   const secret = randomBytes(32).toString("base64url");
+  const folder = await mkdtemp(join(tmpdir(), "agent-workers-"));
+  closers.push(() => rm(folder, { recursive: true }));
+  const landing = createLanding({ folder, postgresUrl: postgres.url, token: secret, logger });
+  for (const component of landing.components) {
+    await component.start();
+    closers.push(() => component.close());
+  }
   const llm = await startProcess<{ port: number }>("llm-server.ts", { AGENT_SECRET: secret });
   closers.push(() => stopProcess(llm));
   const ports = [await freePort(), await freePort()];
   const config: PlatformConfig = {
     redisUrl: redis.url,
-    postgresUrl: postgres.url,
+    recordsPort: landing.ingest.address().port,
     llmUrl: `http://127.0.0.1:${llm.message.port}`,
     publicUrl: `http://127.0.0.1:${ports[0]}`,
     secret,
@@ -53,16 +60,26 @@ async function run(): Promise<number> {
   );
   for (const api of apis) closers.push(() => stopProcess(api));
   const urls = apis.map(({ message }) => message.url);
-  closers.push(await scaleWorkers(env, urls[0] ?? ""));
 
-  const platform = createPlatform(config, pino({ level: "warn" }, pino.destination(2)));
+  const platform = createPlatform(config, logger);
   closers.push(() => platform.redis.disconnect());
   for (const component of platform.components) {
     await component.start();
     closers.push(() => component.close());
   }
+  const supervisor = superviseWorkers(env, platform);
+  await supervisor.start();
+  closers.push(() => supervisor.close());
+  await supervisor.whenReady("worker");
   if (isOnce) {
-    const complaints = await runScriptedCampaign(platform, store, urls, closers);
+    const complaints = await runScriptedCampaign({
+      platform,
+      apis: urls,
+      closers,
+      database: postgres.url,
+      hasLanded: () => landing.buffer.status().rows === 0,
+      highestScale: () => Math.max(1, ...supervisor.decisions().map(({ desired }) => desired)),
+    });
     return complaints.length === 0 ? 0 : 1;
   }
   await platform.tenants.set("demo", { plan: "agency" });
@@ -76,28 +93,30 @@ async function run(): Promise<number> {
   return 0;
 }
 
-/** Keeps as many worker processes as the admissible backlog asks for. @returns what ends them. */
-async function scaleWorkers(
-  env: Record<string, string>,
-  api: string,
-): Promise<() => Promise<void>> {
-  const workers: Array<Started<unknown>> = [await startProcess("worker-process.ts", env)];
-  const scale = async () => {
-    const { tasks } = (await (await fetch(`${api}/desired-workers`)).json()) as { tasks: number };
-    const wanted = Math.min(MAX_WORKERS, Math.max(1, Math.ceil(tasks / TASKS_PER_WORKER)));
-    while (workers.length < wanted) workers.push(await startProcess("worker-process.ts", env));
-    while (workers.length > wanted) {
-      const last = workers.pop();
-      if (last) await stopProcess(last);
-    }
+/** Keeps as many worker processes as the admissible backlog asks for. */
+function superviseWorkers(env: Record<string, string>, platform: Platform): Supervisor {
+  const tasks = async () => {
+    const wanted = await Promise.all(
+      [...platform.queues.values()].map((queue) => queue.desiredWorkers({ concurrency: 1 })),
+    );
+    return wanted.reduce((sum, one) => sum + one, 0);
   };
-  let scaling: Promise<unknown> = Promise.resolve();
-  const timer = setInterval(() => {
-    scaling = scaling.then(scale).catch((error: unknown) => console.error(messageOf(error)));
-  }, 1_000);
-  return async () => {
-    clearInterval(timer);
-    await scaling;
-    await Promise.all(workers.map((worker) => stopProcess(worker)));
-  };
+  return createSupervisor({
+    logger,
+    processes: {
+      worker: {
+        module: new URL("./worker-process.ts", import.meta.url),
+        env,
+        scale: 1,
+        minScale: 1,
+        maxScale: MAX_WORKERS,
+        health: { readiness: { type: "ipc" } },
+        autoscale: {
+          inputs: [metric(tasks, { targetPerInstance: TASKS_PER_WORKER, name: "desired workers" })],
+          intervalMs: 250,
+          down: { stabilizationMs: 5_000 },
+        },
+      },
+    },
+  });
 }

@@ -16,7 +16,8 @@ import { PLANS, type Role, ROLES } from "./plans.ts";
 /** What every process of the example is told. */
 export interface PlatformConfig {
   redisUrl: string;
-  postgresUrl: string;
+  /** Where records are taken on their way to PostgreSQL. */
+  recordsPort: number;
   llmUrl: string;
   /** Where callbacks go: one of the API processes. */
   publicUrl: string;

@@ -1,8 +1,8 @@
 import { type CloserStack, messageOf } from "@millrace/core";
 import { findViolations } from "@millrace/queue";
+import { Pool } from "pg";
 import { PLANS, ROLES } from "./plans.ts";
 import type { Platform } from "./platform.ts";
-import type { Store } from "./store.ts";
 
 const TENANTS = { tiny: "free", growing: "pro", big: "agency" } as const;
 const CAMPAIGNS = 3;
@@ -15,12 +15,20 @@ interface Done {
 }
 
 /** Three tenants run three campaigns each; everything that was promised is checked. @returns complaints. */
-export async function runScriptedCampaign(
-  platform: Platform,
-  store: Store,
-  apis: readonly string[],
-  closers: CloserStack,
-): Promise<string[]> {
+export async function runScriptedCampaign(parts: {
+  platform: Platform;
+  apis: readonly string[];
+  closers: CloserStack;
+  /** Where the rows are. */
+  database: string;
+  /** Whether every record has left the buffer. */
+  hasLanded: () => boolean;
+  /** The most worker processes that were wanted. */
+  highestScale: () => number;
+}): Promise<string[]> {
+  const { platform, apis, closers, hasLanded, highestScale } = parts;
+  const pool = new Pool({ connectionString: parts.database });
+  closers.push(() => pool.end());
   const complaints: string[] = [];
   const expect = (isTrue: boolean, what: string) => {
     console.log(`${isTrue ? "ok  " : "FAIL"} ${what}`);
@@ -62,14 +70,31 @@ export async function runScriptedCampaign(
     }),
   );
 
-  const [calls] = await store.rows<{ calls: string; tokens: string }>(
-    "SELECT count(*) AS calls, sum(output_tokens) AS tokens FROM llm_calls",
+  // Campaigns end with their planner, whose own run is stored after that.
+  const tasks = CAMPAIGNS * Object.values(TENANTS).reduce((sum, plan) => sum + rolesOf(plan), 0);
+  const count = async (table: string) =>
+    Number((await pool.query<{ n: string }>(`SELECT count(*) AS n FROM ${table}`)).rows[0]?.n);
+  await waitUntil(async () => hasLanded() && (await count("task_runs")) >= tasks);
+  const runs = await count("task_runs");
+  expect(runs >= tasks, `${runs} runs of ${tasks} tasks have landed`);
+  const calls = await count("llm_calls");
+  expect(calls > 0, `${calls} model calls have landed`);
+  for (const table of ["streamed_outputs", "raw_outputs"]) {
+    expect((await count(table)) === calls, `as many ${table}`);
+  }
+  const { rows: placed } = await pool.query<{ place: string }>(
+    "SELECT DISTINCT tableoid::regclass::text AS place FROM llm_calls",
   );
-  expect(Number(calls?.calls) > 0, `${calls?.calls} model calls stored, ${calls?.tokens} tokens`);
+  const month = new Date().toISOString().slice(0, 7).replace("-", "");
+  expect(
+    placed.some(({ place }) => place === `llm_calls_p${month}`),
+    `in the partition of the month: ${placed.map(({ place }) => place).join()}`,
+  );
+  expect(highestScale() > 1, `up to ${highestScale()} worker processes were wanted`);
   for (const [tenantId, plan] of Object.entries(TENANTS)) {
     for (const [role, { maxConcurrent = 1 }] of Object.entries(PLANS[plan]?.roles ?? {})) {
       if (role === "activity-planner" || role === "data-analyst") continue;
-      const [row] = await store.rows<{ highest: string | null }>(
+      const { rows } = await pool.query<{ highest: string | null }>(
         `SELECT max(together) AS highest FROM (
            SELECT count(*) AS together FROM task_runs a JOIN task_runs b
              ON a.tenant_id = b.tenant_id AND a.role = b.role
@@ -77,7 +102,7 @@ export async function runScriptedCampaign(
           WHERE a.tenant_id = $1 AND a.role = $2 GROUP BY a.task_id, a.fence) AS moments`,
         [tenantId, role],
       );
-      const highest = Number(row?.highest ?? 0);
+      const highest = Number(rows[0]?.highest ?? 0);
       if (highest > maxConcurrent || highest === 0) {
         expect(
           false,
@@ -94,6 +119,17 @@ export async function runScriptedCampaign(
   }
   expect(complaints.length === 0, "caps kept, books balanced");
   return complaints;
+}
+
+function rolesOf(plan: string): number {
+  return Object.keys(PLANS[plan]?.roles ?? {}).length;
+}
+
+async function waitUntil(isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!(await isSo()) && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 async function waitForNone(read: () => Promise<string[]>): Promise<string[]> {

@@ -1,16 +1,16 @@
 /** One worker process: it serves all seven roles. */
-import { runUntilSignal } from "@millrace/core";
 import { createQueueWorker } from "@millrace/queue";
+import { connectSupervisor } from "@millrace/supervisor/child";
 import pino from "pino";
 import { createAgents } from "./agents.ts";
 import { createPlatform, readConfig } from "./platform.ts";
-import { Store } from "./store.ts";
+import { Records } from "./records.ts";
 
 const logger = pino({ level: "warn" }, pino.destination(2));
 const config = readConfig();
 const platform = createPlatform(config, logger);
-const store = new Store(config.postgresUrl);
-const agents = createAgents(platform, config, store);
+const records = new Records({ port: config.recordsPort, token: config.secret });
+const agents = createAgents(platform, config, records);
 const workers = [...platform.queues].flatMap(([role, queue]) => {
   const handler = agents.handlers.get(role);
   return handler
@@ -18,11 +18,13 @@ const workers = [...platform.queues].flatMap(([role, queue]) => {
     : [];
 });
 
-await runUntilSignal([...platform.components, agents.limits, ...workers], {
-  logger,
-  onReady: () => process.send?.({ ready: true }),
+const components = [records.client, ...platform.components, agents.limits, ...workers];
+const supervisor = connectSupervisor({
+  async onDrain() {
+    for (const component of components.toReversed()) await component.close({ graceMs: 5_000 });
+    await agents.close();
+    platform.redis.disconnect();
+  },
 });
-await agents.close();
-await store.close();
-platform.redis.disconnect();
-process.disconnect?.();
+for (const component of components) await component.start();
+supervisor.ready();

@@ -8,6 +8,7 @@ const schema = z.object({
     host: z.string().default("127.0.0.1"),
     port: port.default(2407),
     tokens: z.array(z.string()).default([]).meta({ secret: true }),
+    http: z.boolean().default(false),
   }),
   databaseUrl: z.string().meta({ secret: true }),
   buffer: z.object({

@@ -1,8 +1,9 @@
 import { MillraceError, runUntilSignal } from "@millrace/core";
 import { createBuffer } from "@millrace/core/buffer";
 import { createOpsServer } from "@millrace/core/ops";
-import { createDrainPool, postgres } from "@millrace/drain";
+import { combineSchemas, createDrainPool, postgres } from "@millrace/drain";
 import { nightwatch } from "@millrace/drain/nightwatch";
+import { otel } from "@millrace/drain/otel";
 import { createIngestServer } from "@millrace/ingest";
 import { type AgentConfig, loadAgentConfig } from "./agent-config.ts";
 
@@ -12,6 +13,7 @@ Configured by environment:
   MILLRACE_DATABASE_URL      PostgreSQL to land in (required)
   MILLRACE_INGEST_HOST       address to listen on (127.0.0.1)
   MILLRACE_INGEST_PORT       port to listen on (2407)
+  MILLRACE_INGEST_HTTP       true: also JSON, NDJSON and OTLP over HTTP, port 2408 (false)
   MILLRACE_INGEST_TOKENS     comma list of tokens; empty accepts any
   MILLRACE_BUFFER_PATH       buffer file (millrace-buffer.db)
   MILLRACE_BUFFER_MAX_ROWS   payloads it may hold (100000)
@@ -44,7 +46,7 @@ async function run(): Promise<void> {
   const drain = createDrainPool({
     buffer,
     destination: postgres({ connectionString: config.databaseUrl }),
-    schema: nightwatch(),
+    schema: config.ingest.http ? combineSchemas(nightwatch(), otel()) : nightwatch(),
     ...config.drain,
   });
   const ingest = createIngestServer({ buffer, ...config.ingest });

@@ -3,7 +3,10 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { freePort } from "@millrace/services";
+import { findImbalance } from "../setup/books.ts";
 
+/** How often its metrics are read to see whether the books balance, in milliseconds. */
+const SCRAPE_INTERVAL_MS = 50;
 const ENTRY = join(import.meta.dirname, "../../examples/telemetry-agent/main.ts");
 
 export interface AgentSettings {
@@ -21,6 +24,7 @@ export class AgentProcess {
   readonly lines: string[] = [];
   readonly #settings: AgentSettings;
   #child: ChildProcess | undefined;
+  #imbalance: string | undefined;
 
   private constructor(settings: AgentSettings, port: number, opsPort: number) {
     this.#settings = settings;
@@ -47,7 +51,7 @@ export class AgentProcess {
   }
 
   /** Resolves when it listens. */
-  async start(): Promise<void> {
+  async start(moreEnv: Record<string, string> = {}): Promise<void> {
     const { databaseUrl, bufferPath, token, env } = this.#settings;
     const child = spawn(process.execPath, ["--conditions=@millrace/source", ENTRY], {
       env: {
@@ -61,6 +65,7 @@ export class AgentProcess {
         // Whatever the machine's disk has left: what a full one does is the soak test's to show.
         MILLRACE_BUFFER_MIN_FREE_BYTES: "0",
         ...env,
+        ...moreEnv,
       },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -78,6 +83,25 @@ export class AgentProcess {
     });
     await Promise.race([listening, ended]);
     ended.catch(() => {});
+    this.#watchBooks(child);
+  }
+
+  #watchBooks(child: ChildProcess): void {
+    const scrape = async () => {
+      const response = await fetch(`http://127.0.0.1:${this.opsPort}/metrics`);
+      this.#imbalance ??= findImbalance(await response.text());
+    };
+    // It may be killed or stopped in the middle of the answer.
+    const timer = setInterval(() => void scrape().catch(() => {}), SCRAPE_INTERVAL_MS).unref();
+    child.once("exit", () => clearInterval(timer));
+  }
+
+  /** Resolves with the signal that ended it. */
+  async ended(): Promise<NodeJS.Signals | null> {
+    const child = this.#child;
+    if (child === undefined) return null;
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    return child.signalCode;
   }
 
   /** SIGKILL; resolves when it is gone. */
@@ -91,6 +115,9 @@ export class AgentProcess {
   }
 
   async #end(signal: NodeJS.Signals): Promise<number | null> {
+    if (this.#imbalance !== undefined) {
+      throw new Error(`the agent's books did not balance: ${this.#imbalance}`);
+    }
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return null;
     const exited = once(child, "exit");

@@ -9,6 +9,8 @@ export interface Health {
   healthy: boolean;
   /** One line for a person; set when not healthy. */
   reason?: string | undefined;
+  /** Stable and short, for alerts: `table-locked`. Not every component has codes. */
+  code?: string | undefined;
 }
 
 export interface StartOptions {

@@ -48,3 +48,5 @@ export {
 export { redactSecrets } from "./redact-secrets.ts";
 export { runUntilSignal, type RunUntilSignalOptions } from "./run-until-signal.ts";
 export { sleep } from "./sleep.ts";
+export { refuseWebhook, signWebhook, type WebhookHeaders } from "./standard-webhooks.ts";
+export { openPayload, type OtlpKind, type PayloadKind, sealPayload } from "./payload-envelope.ts";

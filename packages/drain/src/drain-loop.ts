@@ -1,20 +1,24 @@
 import { Backoff, messageOf, sleep } from "@millrace/core";
 import type { ClaimedBatch, ClaimSession } from "@millrace/core/buffer";
+import type { WorkerPermits } from "./adaptive/worker-permits.ts";
 import type { BatchLimits, WorkerMessage, WorkerPhase } from "./messages.ts";
 import { forgetMigrations, migrateWith } from "./migrate.ts";
 import type { PartitionMaintainer } from "./partitions/partition-maintainer.ts";
 import type { PostgresDestination } from "./postgres.ts";
-import { pruneRollups } from "./rollups/rollup-retention.ts";
+import { pruneTables } from "./prune-tables.ts";
 import type { DrainSchema } from "./schema/drain-schema.ts";
+import { isDiskTrouble } from "./stall/disk-trouble.ts";
+import { type DrainStallCode, isOverload, stallCodeOf } from "./stall/stall-code.ts";
 import { type UnsettledBatch, UnsettledBatches } from "./unsettled-batches.ts";
 import type { BatchWriter, LandedBatch, WriteMode } from "./write/batch-writer.ts";
 import { passBarrier } from "./write/barrier.ts";
 import { connect, type Connection } from "./write/connection.ts";
-import { pruneLedger } from "./write/ledger.ts";
 import { classifyFailure, isMissingObject } from "./write/sqlstate.ts";
 
 /** How often an idle worker looks for rows, in milliseconds. */
 const IDLE_POLL_MS = 25;
+/** How often a worker without a permit looks for one, in milliseconds. */
+const REST_POLL_MS = 100;
 /** How often the ledger and the rollups are pruned, in milliseconds. */
 const PRUNE_INTERVAL_MS = 60_000;
 /** Threads that a batch may kill before its payloads are landed one noted suspect at a time. */
@@ -32,6 +36,8 @@ export interface DrainLoopOptions {
   schema: DrainSchema;
   maintainer: PartitionMaintainer;
   limits: BatchLimits;
+  permits: WorkerPermits;
+  worker: number;
   report: (message: WorkerMessage) => void;
 }
 
@@ -58,6 +64,10 @@ export class DrainLoop {
 
   async run(): Promise<void> {
     for (;;) {
+      if (!this.#mayClaim() && this.#unsettled.size === 0) {
+        if (!(await this.#rest())) break;
+        continue;
+      }
       const connection = await this.#connect();
       if (connection === undefined) break;
       await this.#prune(connection);
@@ -83,19 +93,39 @@ export class DrainLoop {
     await this.#connection?.end().catch(() => {});
   }
 
+  #mayClaim(): boolean {
+    const { permits, worker } = this.#options;
+    return permits.mayClaim(worker);
+  }
+
+  /** Holds no connection, and lands only what a thread that died has left. @returns false to end. */
+  async #rest(): Promise<boolean> {
+    const recovered = await this.#onBuffer(() => this.#options.session.recover());
+    if (recovered === "given up") return false;
+    if (recovered !== undefined) return this.#land(recovered);
+    const { signal } = this.#draining;
+    if (signal.aborted) return false;
+    await this.#connection?.end().catch(() => {});
+    this.#connection = undefined;
+    this.#enter("resting");
+    await sleep(REST_POLL_MS, signal);
+    return true;
+  }
+
   #nextBatch(): ClaimedBatch | undefined {
-    const { session, limits } = this.#options;
+    const { session, limits, permits } = this.#options;
     const recovered = session.recover(this.#unsettled.batchIds);
     if (recovered !== undefined) return recovered;
     const { rows, bytes, oldestReceivedAt } = session.pending();
-    if (rows === 0) return undefined;
+    if (rows === 0 || !this.#mayClaim()) return undefined;
+    const maxRows = permits.batchRows;
     const isDue =
-      rows >= limits.batchRows ||
+      rows >= maxRows ||
       bytes >= limits.batchBytes ||
       Date.now() - (oldestReceivedAt ?? 0) >= limits.batchWaitMs ||
       this.#draining.signal.aborted;
     if (!isDue) return undefined;
-    return session.claim({ maxRows: limits.batchRows, maxBytes: limits.batchBytes });
+    return session.claim({ maxRows, maxBytes: limits.batchBytes });
   }
 
   /** @returns false when told to drain while the batch does not land; its claim stays. */
@@ -192,9 +222,15 @@ export class DrainLoop {
     const kind = classifyFailure(error);
     this.#dropConnection();
     this.#options.report({ type: "retry", reason: kind === "transient" ? "connection" : kind });
-    if (!(await this.#pause(messageOf(error)))) return false;
+    if (!(await this.#pause(messageOf(error), this.#codeOf(error)))) return false;
     if (isMissingObject(error)) await this.#recreateTables();
     return true;
+  }
+
+  #codeOf(error: unknown): DrainStallCode {
+    const code = stallCodeOf(error);
+    if (isOverload(code)) this.#options.report({ type: "trouble", code });
+    return code;
   }
 
   async #rollBack(connection: Connection): Promise<void> {
@@ -234,7 +270,7 @@ export class DrainLoop {
         this.#connection = opened;
       } catch (error) {
         connection?.destroy();
-        this.#enter("waiting", messageOf(error));
+        this.#enter("waiting", messageOf(error), this.#codeOf(error));
         if (isLastTry) return undefined;
         await sleep(this.#backoff.nextDelayMs(), signal);
       }
@@ -275,14 +311,15 @@ export class DrainLoop {
         return work();
       } catch (error) {
         if (!isDiskTrouble(error)) throw error;
-        if (!(await this.#pause(`the buffer file: ${messageOf(error)}`))) return "given up";
+        if (!(await this.#pause(`the buffer file: ${messageOf(error)}`, "disk-trouble")))
+          return "given up";
       }
     }
   }
 
   /** @returns false when it is time to give up instead: the worker was told to end. */
-  async #pause(reason: string): Promise<boolean> {
-    this.#enter("waiting", reason);
+  async #pause(reason: string, code: DrainStallCode): Promise<boolean> {
+    this.#enter("waiting", reason, code);
     const { signal } = this.#draining;
     if (!signal.aborted) {
       await sleep(this.#backoff.nextDelayMs(), signal);
@@ -295,13 +332,13 @@ export class DrainLoop {
   async #prune(connection: Connection): Promise<void> {
     if (performance.now() < this.#nextPruneAt) return;
     this.#nextPruneAt = performance.now() + PRUNE_INTERVAL_MS;
-    const { session, schema } = this.#options;
+    const { session, schema, report } = this.#options;
     try {
       const openBatchIds = session.openBatchIds();
-      await this.#withDeadline(connection, async () => {
-        await pruneLedger(connection.client, session.bufferId, openBatchIds);
-        await pruneRollups(connection.client, schema, new Date());
-      });
+      const pruned = await this.#withDeadline(connection, () =>
+        pruneTables(connection.client, schema, session.bufferId, openBatchIds),
+      );
+      report({ type: "maintained", ...pruned });
     } catch {
       // The next turn connects again and reports what is wrong.
       this.#dropConnection();
@@ -322,25 +359,10 @@ export class DrainLoop {
     }
   }
 
-  #enter(phase: WorkerPhase, reason?: string): void {
+  #enter(phase: WorkerPhase, reason?: string, code?: DrainStallCode): void {
     if (phase === this.#phase && reason === this.#reason) return;
     this.#phase = phase;
     this.#reason = reason;
-    this.#options.report({ type: "phase", phase, reason });
+    this.#options.report({ type: "phase", phase, reason, code });
   }
-}
-
-/** SQLite has waited 5 s for a lock before it says BUSY. */
-const DISK_TROUBLE = [
-  "SQLITE_BUSY",
-  "SQLITE_FULL",
-  "SQLITE_IOERR",
-  "SQLITE_READONLY",
-  // The buffer is about to fail for it; a worker need not die first.
-  "BUFFER_DAMAGED",
-];
-
-function isDiskTrouble(error: unknown): boolean {
-  const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
-  return typeof code === "string" && DISK_TROUBLE.some((trouble) => code.startsWith(trouble));
 }

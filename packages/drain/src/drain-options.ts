@@ -18,6 +18,27 @@ export interface DrainPoolOptions {
   schema: DrainSchema | TableDefinition[];
   /** Worker threads, each with one connection. @default 2 */
   workers?: number | undefined;
+  /**
+   * `adaptive`: how many workers land at a time, and how large their batches are, follows the
+   * throughput and latency that PostgreSQL gives; it backs off at lock timeouts and refused
+   * connections. `fixed`: always `maxConnections` workers and batches of `batchRows`.
+   *
+   * @default "adaptive"
+   */
+  concurrency?: "adaptive" | "fixed" | undefined;
+  /**
+   * Workers that may land, and so hold a connection, at a time, at most; from 1 to `workers`.
+   *
+   * @default `workers`
+   */
+  maxConnections?: number | undefined;
+  /**
+   * Gives way to others who use the database: at most half of `maxConnections`, shorter transactions,
+   * and it backs off at half of the rise in latency. Needs `concurrency: "adaptive"`.
+   *
+   * @default false
+   */
+  polite?: boolean | undefined;
   /** Payloads in one batch at most. @default 5_000 */
   batchRows?: number | undefined;
   /** Payload bytes in one batch at most, a single larger payload apart. @default 8 MiB */
@@ -56,7 +77,7 @@ export interface DrainPoolOptions {
 
 const MIB = 1024 * 1024;
 
-export const drainPoolOptionsSchema = z.strictObject({
+const fields = z.strictObject({
   buffer: z.custom<DrainBuffer>(
     (value) => typeof value === "object" && value !== null && "registerOwner" in value,
     "expected a buffer of createBuffer",
@@ -67,6 +88,9 @@ export const drainPoolOptionsSchema = z.strictObject({
     "expected a schema such as nightwatch(), or an array of defineTable(...)",
   ),
   workers: z.int().min(1).max(64).default(2),
+  concurrency: z.enum(["adaptive", "fixed"]).default("adaptive"),
+  maxConnections: z.int().min(1).max(64).optional(),
+  polite: z.boolean().default(false),
   batchRows: z.int().positive().max(100_000).default(5_000),
   batchBytes: z
     .int()
@@ -85,6 +109,11 @@ export const drainPoolOptionsSchema = z.strictObject({
   logger: z.custom<Logger>().optional(),
   metrics: z.custom<MetricsRegistry>().optional(),
 });
+
+export const drainPoolOptionsSchema = fields.refine(
+  ({ polite, concurrency }) => !polite || concurrency === "adaptive",
+  { path: ["polite"], message: 'polite needs concurrency: "adaptive", got "fixed"' },
+);
 
 /** A schema as the drain takes it: an array is nothing but tables. */
 export function asDrainSchema(schema: DrainSchema | TableDefinition[]): DrainSchema {

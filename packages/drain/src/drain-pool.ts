@@ -14,7 +14,10 @@ import {
   TypedEmitter,
 } from "@millrace/core";
 import type { BufferOwner } from "@millrace/core/buffer";
+import { type DrainConcurrency, DrainTuner } from "./adaptive/drain-tuner.ts";
+import { publishTunerMetrics } from "./adaptive/tuner-metrics.ts";
 import { createDeadLetters, type DeadLetters } from "./dead-letters/dead-letters.ts";
+import { publishLetterMetrics } from "./dead-letters/letter-metrics.ts";
 import {
   asDrainSchema,
   type DrainPoolOptions,
@@ -33,22 +36,15 @@ import { count, createCounters, type DrainCounters } from "./pool/drain-counters
 import { publishDrainMetrics } from "./pool/drain-metrics.ts";
 import { describeBreaker, type OpenBreaker, OpenBreakers } from "./pool/open-breakers.ts";
 import { WorkerHandle } from "./pool/worker-handle.ts";
+import { type DrainWorkerStatus, findStall } from "./stall/pool-health.ts";
+import { stallMetric } from "./stall/stall-metric.ts";
 import type { BreakerChange } from "./write/table-breaker.ts";
-
-/** What one worker thread is doing. */
-export interface DrainWorkerStatus {
-  worker: number;
-  /** `starting` until the thread has reported; `waiting` when its batch does not land. */
-  phase: WorkerPhase | "starting";
-  /** Why it waits. */
-  reason: string | undefined;
-  /** Since when it has been in this phase without landing a batch, in Unix milliseconds. */
-  since: number;
-}
 
 /** Counters of a pool and the state of its workers. */
 export interface DrainStatus extends Readonly<DrainCounters> {
   workers: readonly DrainWorkerStatus[];
+  /** How many workers may land at a time, and how much. */
+  concurrency: Readonly<DrainConcurrency>;
   partitions: Readonly<MaintenanceCounts>;
   /** Tables that refuse every row: their records become dead letters together. */
   openBreakers: readonly OpenBreaker[];
@@ -104,6 +100,9 @@ export function createDrainPool(options: DrainPoolOptions): DrainPool {
   return new ThreadPool(parseOptions(drainPoolOptionsSchema, options, "createDrainPool"));
 }
 
+/** Longest wait for a lock, in milliseconds. */
+const MAX_LOCK_WAIT_MS = 10_000;
+const MIN_LOCK_WAIT_MS = 500;
 const STARTING_PHASES: ReadonlySet<string> = new Set(["starting", "connecting"]);
 
 class ThreadPool extends LifecycleComponent implements DrainPool {
@@ -118,6 +117,7 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
   readonly #maintenanceLog: MaintenanceLog;
   readonly #workers: DrainWorkerStatus[] = [];
   readonly #openBreakers = new OpenBreakers();
+  readonly #tuner: DrainTuner;
   readonly deadLetters: DeadLetters;
   #handles: WorkerHandle[] = [];
   #lastLandedAt: number | undefined;
@@ -130,8 +130,16 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
     super();
     this.options = options;
     const { destination, schema, maxInflatedBytes } = options;
-    this.deadLetters = createDeadLetters({ destination, schema, maxInflatedBytes });
+    this.#tuner = new DrainTuner({
+      concurrency: options.concurrency,
+      maxConnections: Math.min(options.maxConnections ?? options.workers, options.workers),
+      batchRows: options.batchRows,
+      polite: options.polite,
+      readPendingRows: () => options.buffer.status().pendingRows,
+    });
     this.#logger = options.logger ?? defaultLogger();
+    const logger = this.#logger;
+    this.deadLetters = createDeadLetters({ destination, schema, maxInflatedBytes, logger });
     this.#throttle = new LogThrottle(this.#logger);
     this.#maintenanceLog = new MaintenanceLog(this.#logger);
     this.#emitter = new TypedEmitter((error) =>
@@ -143,6 +151,9 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
         const owner = this.options.buffer.registerOwner();
         closers.push(() => owner.release());
         closers.push(() => this.deadLetters.close());
+        closers.push(
+          publishLetterMetrics(this.options.metrics ?? defaultMetrics, this.deadLetters),
+        );
         closers.push(this.#openBreakers.publish(this.options.metrics ?? defaultMetrics));
         closers.push(
           publishDrainMetrics(this.options.metrics ?? defaultMetrics, this.#counters, () =>
@@ -152,6 +163,11 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
         closers.push(
           publishMaintenanceMetrics(this.options.metrics ?? defaultMetrics, this.#maintenance),
         );
+        closers.push(stallMetric(this.options.metrics ?? defaultMetrics, () => this.#findStall()));
+        closers.push(
+          publishTunerMetrics(this.options.metrics ?? defaultMetrics, () => this.#tuner.status),
+        );
+        closers.push(this.#tuner.start());
         closers.push(() => Promise.all(this.#handles.map((handle) => handle.stop())));
         this.#startedAt = Date.now();
         await this.#startWorkers(owner, signal);
@@ -173,6 +189,7 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
     return {
       ...structuredClone(this.#counters),
       workers: this.#workers.map((worker) => ({ ...worker })),
+      concurrency: this.#tuner.status,
       partitions: { ...this.#maintenance },
       openBreakers: this.#openBreakers.list(),
       lastLandedAt: this.#lastLandedAt,
@@ -181,20 +198,21 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
 
   health(): Health {
     if (this.state !== "running") return { healthy: true };
+    return this.#findStall() ?? this.#healthy();
+  }
+
+  #findStall() {
+    if (this.state !== "running") return undefined;
     const { rows, pendingRows, oldestPendingAt } = this.options.buffer.status();
-    if (rows === 0) return this.#healthy();
-    const now = Date.now();
-    // Rows that a worker holds are not pending: that worker may be the one that is stuck.
-    const stuck = this.#workers.find(
-      ({ phase, since }) => phase !== "idle" && now - since >= this.options.stallMs,
-    );
-    if (stuck !== undefined) {
-      const reason = stuck.reason ?? `worker ${stuck.worker} is ${stuck.phase}`;
-      return unhealthy(rows, now - stuck.since, reason);
-    }
-    const idleSince = Math.max(this.#lastLandedAt ?? 0, this.#startedAt, oldestPendingAt ?? 0);
-    if (pendingRows === 0 || now - idleSince < this.options.stallMs) return this.#healthy();
-    return unhealthy(rows, now - idleSince, "no worker takes them");
+    return findStall({
+      rows,
+      pendingRows,
+      idleSince: Math.max(this.#lastLandedAt ?? 0, this.#startedAt, oldestPendingAt ?? 0),
+      workers: this.#workers,
+      silentMs: (worker) => this.#handles[worker]?.silentMs ?? 0,
+      stallMs: this.options.stallMs,
+      now: Date.now(),
+    });
   }
 
   /** A breaker that is open holds nothing up, and no restart would close it: it is a remark. */
@@ -206,7 +224,7 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
   /** Resolves once each worker has reached PostgreSQL, or has found that it cannot. */
   async #startWorkers(owner: BufferOwner, signal: AbortSignal): Promise<void> {
     const { buffer, destination, schema, workers, workerHeapMib, workerSilenceMs } = this.options;
-    const { batchRows, batchBytes, batchWaitMs, maxInflatedBytes } = this.options;
+    const { batchBytes, batchWaitMs, maxInflatedBytes } = this.options;
     const drainSchema = asDrainSchema(schema);
     for (let worker = 0; worker < workers; worker++) {
       const input: WorkerInput = {
@@ -216,7 +234,9 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
         worker,
         destination,
         schema: drainSchema,
-        limits: { batchRows, batchBytes, batchWaitMs, maxInflatedBytes },
+        limits: { batchBytes, batchWaitMs, maxInflatedBytes },
+        permits: this.#tuner.permits.memory,
+        lockTimeoutMs: lockTimeoutFor(this.options.stallMs),
         heapMib: workerHeapMib,
         breakerRows: this.options.breakerRows,
       };
@@ -245,6 +265,7 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
 
   #onMessage(worker: number, message: WorkerMessage): void {
     count(this.#counters, message);
+    this.#tuner.observe(message);
     if (message.type === "landed") {
       this.#lastLandedAt = Date.now();
       const status = this.#workers[worker];
@@ -263,7 +284,7 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
       addMaintenance(this.#maintenance, message);
       this.#maintenanceLog.add(message);
     } else if (message.type === "phase") {
-      this.#enter(worker, message.phase, message.reason);
+      this.#enter(worker, message);
     } else if (message.type === "breaker") {
       this.#changeBreaker(worker, message);
     }
@@ -285,6 +306,7 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
 
   #onDeath(owner: BufferOwner, worker: number, reason: string): void {
     this.#counters.workerDeaths++;
+    this.#tuner.permits.revoke(worker);
     try {
       owner.countCrash(worker);
     } catch (error) {
@@ -311,10 +333,10 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
   }
 
   /** One log line when batches stop landing and one when they land again. */
-  #enter(worker: number, phase: WorkerPhase, reason: string | undefined): void {
+  #enter(worker: number, { phase, reason, code }: Extract<WorkerMessage, { type: "phase" }>): void {
     const before = this.#workers[worker]?.phase;
     const since = before === phase ? (this.#workers[worker]?.since ?? 0) : Date.now();
-    this.#workers[worker] = { worker, phase, reason, since };
+    this.#workers[worker] = { worker, phase, reason, code, since };
     this.#onFirstNews?.();
     const isWaiting = this.#workers.some((status) => status.phase === "waiting");
     if (isWaiting && !this.#isWaiting) {
@@ -336,13 +358,10 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
 }
 
 function startingWorker(worker: number): DrainWorkerStatus {
-  return { worker, phase: "starting", reason: undefined, since: Date.now() };
+  return { worker, phase: "starting", reason: undefined, code: undefined, since: Date.now() };
 }
 
-function unhealthy(rows: number, stalledMs: number, reason: string): Health {
-  const seconds = Math.round(stalledMs / 1_000);
-  return {
-    healthy: false,
-    reason: `${rows} rows buffered, not landing for ${seconds} s: ${reason}`,
-  };
+/** Shorter than a stall: what holds the lock up is known by then. */
+function lockTimeoutFor(stallMs: number): number {
+  return Math.min(MAX_LOCK_WAIT_MS, Math.max(MIN_LOCK_WAIT_MS, Math.round(stallMs / 2)));
 }

@@ -21,6 +21,8 @@
  *
  * @module
  */
+export type { DrainReason } from "./adaptive/drain-policy.ts";
+export type { DrainConcurrency } from "./adaptive/drain-tuner.ts";
 export {
   type DeadLetterFilter,
   type DeadLetterSelection,
@@ -29,6 +31,7 @@ export {
 } from "./dead-letters/dead-letter-options.ts";
 export {
   createDeadLetters,
+  type DeadLetterCounts,
   type DeadLetterPage,
   type DeadLetters,
   type ReplayResult,
@@ -45,7 +48,6 @@ export {
   type DrainEvents,
   type DrainPool,
   type DrainStatus,
-  type DrainWorkerStatus,
 } from "./drain-pool.ts";
 export type { DrainErrorCode } from "./errors.ts";
 export type { WorkerPhase } from "./messages.ts";
@@ -53,7 +55,12 @@ export { migrate } from "./migrate.ts";
 export type { MaintenanceCounts } from "./partitions/maintenance-report.ts";
 export type { DrainCounters } from "./pool/drain-counters.ts";
 export type { OpenBreaker } from "./pool/open-breakers.ts";
-export { postgres, type PostgresDestination, type PostgresOptions } from "./postgres.ts";
+export {
+  postgres,
+  type PostgresDestination,
+  type PostgresOptions,
+  type PostgresTls,
+} from "./postgres.ts";
 export type { RollupInterval } from "./rollups/rollup-interval.ts";
 export {
   defineRollup,
@@ -62,7 +69,7 @@ export {
   type RollupOptions,
   type RollupRetention,
 } from "./rollups/rollup.ts";
-export type { DrainSchema } from "./schema/drain-schema.ts";
+export { combineSchemas, type DrainSchema } from "./schema/drain-schema.ts";
 export {
   bigint,
   boolean,
@@ -76,6 +83,7 @@ export {
   textArray,
   type TextColumnOptions,
   timestamptz,
+  timestamptzNanoseconds,
   uuid,
 } from "./schema/columns.ts";
 export type { PartitionBy, PartitionInterval, Retention } from "./schema/partition-by.ts";
@@ -85,6 +93,8 @@ export {
   type TableDefinition,
   type TableOptions,
 } from "./schema/table.ts";
+export type { DrainWorkerStatus } from "./stall/pool-health.ts";
+export type { DrainStallCode } from "./stall/stall-code.ts";
 export {
   type CountCondition,
   defineUpsert,

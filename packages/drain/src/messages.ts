@@ -1,11 +1,11 @@
 import type { MaintenanceReport } from "./partitions/maintenance-report.ts";
 import type { DrainSchema } from "./schema/drain-schema.ts";
 import type { PostgresDestination } from "./postgres.ts";
+import type { DrainStallCode } from "./stall/stall-code.ts";
 import type { BreakerChange } from "./write/table-breaker.ts";
 
-/** Bounds of a worker's batches. */
+/** Bounds of a worker's batches; how many payloads they may have is in its permits. */
 export interface BatchLimits {
-  batchRows: number;
   batchBytes: number;
   batchWaitMs: number;
   maxInflatedBytes: number;
@@ -20,6 +20,10 @@ export interface WorkerInput {
   destination: PostgresDestination;
   schema: DrainSchema;
   limits: BatchLimits;
+  /** Memory of the pool's permits. */
+  permits: SharedArrayBuffer;
+  /** How long a batch may wait for a lock, in milliseconds. */
+  lockTimeoutMs: number;
   heapMib: number;
   /** Rows of a table refused in a row for one cause before its breaker opens. */
   breakerRows: number;
@@ -30,13 +34,22 @@ export interface DrainMessage {
   type: "drain" | "stop";
 }
 
-/** What a worker is doing. `waiting`: its batch does not land, or PostgreSQL cannot be reached. */
-export type WorkerPhase = "connecting" | "idle" | "landing" | "waiting";
+/**
+ * What a worker is doing. `waiting`: its batch does not land, or PostgreSQL cannot be reached.
+ * `resting`: fewer workers than there are may claim.
+ */
+export type WorkerPhase = "connecting" | "idle" | "landing" | "waiting" | "resting";
 
 /** From a worker. */
 export type WorkerMessage =
   | { type: "alive" }
-  | { type: "phase"; phase: WorkerPhase; reason?: string | undefined }
+  | {
+      type: "phase";
+      phase: WorkerPhase;
+      reason?: string | undefined;
+      code?: DrainStallCode | undefined;
+    }
+  | { type: "trouble"; code: DrainStallCode }
   | {
       type: "landed";
       wasLanded: boolean;

@@ -44,8 +44,19 @@ export async function migrate(options: {
 }
 
 /** {@link migrate} on a connection that is already there. */
-export async function migrateWith(client: Client, schema: DrainSchema): Promise<boolean> {
-  const statements = [...BOOKKEEPING_STATEMENTS, ...tableStatements(schema)];
+export function migrateWith(client: Client, schema: DrainSchema): Promise<boolean> {
+  return applyStatements(client, [...BOOKKEEPING_STATEMENTS, ...tableStatements(schema)]);
+}
+
+/**
+ * Runs `statements` in one transaction, once for all agents of a database.
+ *
+ * @returns whether anything was done.
+ */
+export async function applyStatements(
+  client: Client,
+  statements: readonly string[],
+): Promise<boolean> {
   const fingerprint = createHash("sha256").update(JSON.stringify(statements)).digest("hex");
   try {
     // Before any lock, and before CREATE TABLE: that takes rights which a running agent need not have.

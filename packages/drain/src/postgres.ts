@@ -1,9 +1,25 @@
+import { configInvalid } from "@millrace/core";
 import { z } from "zod";
+
+/** How the connection to PostgreSQL is encrypted; all PEM texts. */
+export interface PostgresTls {
+  /** Authority that the server's certificate is checked against. @default those of Node.js */
+  readonly ca?: string | undefined;
+  /** Certificate to show to the server, with its `key`. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** Name that the certificate must have. @default the host of the connection string */
+  readonly serverName?: string | undefined;
+  /** False takes any certificate: nobody listens in, but anybody may answer. @default true */
+  readonly rejectUnauthorized?: boolean | undefined;
+}
 
 /** A PostgreSQL database as plain data: it crosses to the worker threads. */
 export interface PostgresDestination {
   readonly kind: "postgres";
   readonly connectionString: string;
+  readonly readConnectionString?: string | undefined;
+  readonly ssl?: boolean | PostgresTls | undefined;
   readonly connectTimeoutMs: number;
   readonly batchTimeoutMs: number;
   readonly applicationName: string;
@@ -12,8 +28,25 @@ export interface PostgresDestination {
 
 /** Options of {@link postgres}. */
 export interface PostgresOptions {
-  /** `postgres://user:password@host:port/database`, with `sslmode` and the like as libpq takes them. */
+  /**
+   * `postgres://user:password@host:port/database`. `?sslmode=verify-full&sslrootcert=/path/ca.pem` asks for
+   * TLS; node-postgres takes `require` and `verify-ca` for `verify-full`, and `no-verify` for libpq's `require`.
+   */
   connectionString: string;
+  /**
+   * A replica for what only reads: listing dead letters. When it is away or behind in its tables the first
+   * server answers. Never used for the ledger or for anything that is about to write.
+   *
+   * @default undefined: everything goes to `connectionString`
+   */
+  readConnectionString?: string | undefined;
+  /**
+   * TLS, instead of `sslmode` in the connection string: `true` checks the server's certificate and name;
+   * applies to the replica too.
+   *
+   * @default as the connection string says: none
+   */
+  ssl?: boolean | PostgresTls | undefined;
   /** How long connecting may take, in milliseconds. @default 5_000 */
   connectTimeoutMs?: number | undefined;
   /**
@@ -41,6 +74,19 @@ export const postgresDestinationSchema: z.ZodType<PostgresDestination, PostgresD
   z.strictObject({
     kind: z.literal("postgres"),
     connectionString: z.string().min(1).meta({ secret: true }),
+    readConnectionString: z.string().min(1).meta({ secret: true }).optional(),
+    ssl: z
+      .union([
+        z.boolean(),
+        z.strictObject({
+          ca: z.string().min(1).optional(),
+          cert: z.string().min(1).optional(),
+          key: z.string().min(1).meta({ secret: true }).optional(),
+          serverName: z.string().min(1).optional(),
+          rejectUnauthorized: z.boolean().optional(),
+        }),
+      ])
+      .optional(),
     connectTimeoutMs: z.int().positive().max(MAX_TIMEOUT_MS),
     batchTimeoutMs: z.int().positive().max(MAX_TIMEOUT_MS),
     applicationName: z.string().min(1),
@@ -50,6 +96,7 @@ export const postgresDestinationSchema: z.ZodType<PostgresDestination, PostgresD
 /**
  * Names a PostgreSQL database (14 or newer) as the destination of a drain pool.
  *
+ * @throws {@link MillraceError} `CONFIG_INVALID` for `ssl` beside `sslmode` in a connection string.
  * @example
  * ```ts
  * import { postgres } from "@millrace/drain";
@@ -59,12 +106,28 @@ export const postgresDestinationSchema: z.ZodType<PostgresDestination, PostgresD
  * ```
  */
 export function postgres(options: PostgresOptions): PostgresDestination {
+  const { readConnectionString, ssl } = options;
+  assertOneWord(options);
   return {
     kind: "postgres",
     connectionString: options.connectionString,
+    ...(readConnectionString !== undefined && { readConnectionString }),
+    ...(ssl !== undefined && { ssl }),
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     batchTimeoutMs: options.batchTimeoutMs ?? 60_000,
     applicationName: options.applicationName ?? "millrace-drain",
     synchronousCommit: options.synchronousCommit ?? "on",
   };
+}
+
+/** node-postgres would follow the connection string and drop the certificates without a word. */
+function assertOneWord({ ssl, connectionString, readConnectionString }: PostgresOptions): void {
+  if (ssl === undefined) return;
+  const problems = Object.entries({ connectionString, readConnectionString })
+    .filter(([, value]) => /[?&]ssl[a-z]*=/.test(value ?? ""))
+    .map(([path]) => ({
+      path,
+      problem: "has sslmode or the like beside the option ssl: keep one",
+    }));
+  if (problems.length > 0) throw configInvalid("postgres", problems);
 }

@@ -5,6 +5,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { ClaimSession } from "@millrace/core/buffer";
+import { WorkerPermits } from "./adaptive/worker-permits.ts";
 import { segmentLimits } from "./batch/segment-limits.ts";
 import { DrainLoop } from "./drain-loop.ts";
 import { compileRouter } from "./encode/router.ts";
@@ -17,8 +18,8 @@ import { TableBreakers } from "./write/table-breaker.ts";
 /** How often the thread says that its event loop turns, in milliseconds. */
 const ALIVE_INTERVAL_MS = 2_000;
 
-const { path, durability, owner, worker, destination, schema, limits, heapMib, breakerRows } =
-  workerData as WorkerInput;
+const input = workerData as WorkerInput;
+const { path, durability, owner, worker, destination, schema, limits, heapMib } = input;
 const port = parentPort;
 if (port === null) throw new Error("@millrace/drain/worker is a worker thread's entry");
 
@@ -31,14 +32,19 @@ const loop = new DrainLoop({
     router: compileRouter(schema),
     upserts: compileUpserts(schema),
     limits: segmentLimits({ heapMib, maxInflatedBytes: limits.maxInflatedBytes }),
-    breakers: new TableBreakers(breakerRows, (change) => report({ type: "breaker", ...change })),
+    breakers: new TableBreakers(input.breakerRows, (change) =>
+      report({ type: "breaker", ...change }),
+    ),
     statementTimeoutMs: destination.batchTimeoutMs,
+    lockTimeoutMs: input.lockTimeoutMs,
     synchronousCommit: destination.synchronousCommit,
   }),
   destination,
   schema,
   maintainer: new PartitionMaintainer(schema),
   limits,
+  permits: new WorkerPermits(input.permits),
+  worker,
   report,
 });
 

@@ -37,6 +37,8 @@ it("fills in the defaults that the documentation names", () => {
   const { buffer: _buffer, destination: _destination, schema: _schema, ...rest } = create().options;
   expect(rest).toEqual({
     workers: 2,
+    concurrency: "adaptive",
+    polite: false,
     batchRows: 5_000,
     batchBytes: 8 * 1024 * 1024,
     batchWaitMs: 200,
@@ -56,6 +58,8 @@ it("names every bad option at once", () => {
 
 it.each([
   ["workers", 65],
+  ["maxConnections", 0],
+  ["concurrency", "auto"],
   ["batchRows", 100_001],
   ["batchBytes", 0],
   ["batchWaitMs", -1],
@@ -65,6 +69,10 @@ it.each([
   ["schema", "nightwatch"],
 ])("refuses %s: %j", (name, value) => {
   expect(problemOf({ [name]: value })).toContain(name);
+});
+
+it("refuses to be polite and fixed at once", () => {
+  expect(problemOf({ polite: true, concurrency: "fixed" })).toContain("polite");
 });
 
 it("never shows the connection string", () => {

@@ -1,5 +1,4 @@
 import type { Socket } from "node:net";
-import { MillraceError } from "@millrace/core";
 import type { TokenRates } from "./auth/token-rates.ts";
 import type { TokenStore } from "./auth/token-store.ts";
 import type { ByteBudget } from "./byte-budget.ts";
@@ -10,6 +9,7 @@ import type { LingeringClose } from "./lingering-close.ts";
 import type { Mirror } from "./mirror/mirror.ts";
 import type { RefusalReason } from "./refusal.ts";
 import { type Reply, ReplyQueue } from "./reply-queue.ts";
+import { storeRefusal } from "./store-refusal.ts";
 
 /** What the connections of one server share. */
 export interface ConnectionContext {
@@ -249,11 +249,4 @@ function isPing(payload: Uint8Array): boolean {
     payload[2] === 0x4e &&
     payload[3] === 0x47
   );
-}
-
-function storeRefusal(error: unknown): RefusalReason {
-  const code = MillraceError.is(error) ? error.code : undefined;
-  if (code === "BUFFER_FULL") return "buffer_full";
-  if (code === "BUFFER_DISK_LOW") return "disk_low";
-  return code === "BUFFER_CLOSED" ? "buffer_closed" : "write_failed";
 }

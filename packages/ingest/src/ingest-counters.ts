@@ -1,5 +1,8 @@
 import { REFUSAL_REASONS, type RefusalReason } from "./refusal.ts";
 
+/** How a payload came; `tcp` with TLS and over a Unix socket too. */
+export type Transport = "tcp" | "http" | "udp";
+
 /** What the server counts while it works, in plain numbers. */
 export class IngestCounters {
   connections = 0;
@@ -7,6 +10,7 @@ export class IngestCounters {
   payloads = 0;
   payloadBytes = 0;
   pings = 0;
+  readonly payloadsByTransport: Record<Transport, number> = { tcp: 0, http: 0, udp: 0 };
   readonly payloadsByToken = new Map<string, number>();
   /** Refused payloads whose token is known: counts by token, then by reason. */
   readonly refusalsByToken = new Map<string, Map<RefusalReason, number>>();
@@ -15,8 +19,9 @@ export class IngestCounters {
     number
   >;
 
-  countPayload(bytes: number, token: string): void {
+  countPayload(bytes: number, token: string, transport: Transport = "tcp"): void {
     this.payloads++;
+    this.payloadsByTransport[transport]++;
     this.payloadBytes += bytes;
     this.payloadsByToken.set(token, (this.payloadsByToken.get(token) ?? 0) + 1);
   }

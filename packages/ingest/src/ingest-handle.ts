@@ -46,6 +46,18 @@ export interface IngestServer extends Component {
    * @throws {@link MillraceError} `ILLEGAL_STATE` before it has started, or on a Unix socket.
    */
   address(): ListenAddress;
+  /**
+   * Where it takes HTTP requests.
+   *
+   * @throws {@link MillraceError} `ILLEGAL_STATE` before it has started, or without `http`.
+   */
+  httpAddress(): ListenAddress;
+  /**
+   * Where it takes datagrams.
+   *
+   * @throws {@link MillraceError} `ILLEGAL_STATE` before it has started, or without `udp`.
+   */
+  udpAddress(): ListenAddress;
   status(): IngestStatus;
   on<Name extends keyof IngestEvents>(
     event: Name,

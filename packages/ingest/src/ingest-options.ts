@@ -1,7 +1,9 @@
 import type { Logger, MetricsRegistry, Pressure } from "@millrace/core";
 import { z } from "zod";
 import { type ListenOptions, listenShape } from "./listening/listen-options.ts";
+import { httpSchema, type IngestHttpOptions } from "./http/http-options.ts";
 import { type MirrorUpstream, mirrorSchema } from "./mirror/mirror-options.ts";
+import { type IngestUdpOptions, udpSchema } from "./udp/udp-options.ts";
 
 /** What the server needs of a buffer; `createBuffer` of `@millrace/core/buffer` returns one. */
 export interface IngestBuffer {
@@ -85,6 +87,15 @@ export interface IngestOptions extends ListenOptions {
    * @default []
    */
   mirror?: MirrorUpstream[] | undefined;
+  /**
+   * Takes payloads over HTTP too: `POST /v1/ingest` with JSON or NDJSON, and OpenTelemetry's
+   * `POST /v1/logs` and `/v1/traces`. `true` is port 2408.
+   *
+   * @default false
+   */
+  http?: boolean | IngestHttpOptions | undefined;
+  /** Takes datagrams too, one frame in each; none is answered. @default none are taken */
+  udp?: IngestUdpOptions | undefined;
   /** pino-compatible. @default pino at `info` on stderr */
   logger?: Logger | undefined;
   /** @default the process's prom-client registry */
@@ -143,6 +154,8 @@ export const ingestOptionsSchema = z.strictObject({
     )
     .optional(),
   mirror: mirrorSchema.default([]),
+  http: httpSchema,
+  udp: udpSchema,
   logger: z.custom<Logger>().optional(),
   metrics: z.custom<MetricsRegistry>().optional(),
 });

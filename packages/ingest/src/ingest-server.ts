@@ -14,6 +14,7 @@ import {
   TypedEmitter,
 } from "@millrace/core";
 import { TokenRates } from "./auth/token-rates.ts";
+import { createBearerTokens } from "./auth/bearer-tokens.ts";
 import { createTokenStore } from "./auth/token-store.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { Connection, type ConnectionContext } from "./connection.ts";
@@ -25,9 +26,14 @@ import {
   type ResolvedIngestLimits,
   type ResolvedIngestOptions,
 } from "./ingest-options.ts";
+import { resolveHttp } from "./http/http-options.ts";
+import { HttpIntake } from "./http/http-intake.ts";
+import { rawRefusal } from "./http/http-replies.ts";
 import { LingeringClose } from "./lingering-close.ts";
-import { Acceptor } from "./listening/acceptor.ts";
-import type { BoundAddress, ListenAddress } from "./listening/listen.ts";
+import { REFUSED } from "./framing/replies.ts";
+import { Acceptor, type AcceptorHandlers } from "./listening/acceptor.ts";
+import { Admission } from "./listening/admission.ts";
+import type { BoundAddress, ListenAddress, ListenTarget } from "./listening/listen.ts";
 import { assertOneAddress } from "./listening/listen-options.ts";
 import type { SelfProbe } from "./listening/self-probe.ts";
 import { startSelfProbe } from "./listening/start-self-probe.ts";
@@ -35,6 +41,7 @@ import { publishIngestMetrics } from "./metrics.ts";
 import { assertMirrorTokens } from "./mirror/mirror-options.ts";
 import { Mirror } from "./mirror/mirror.ts";
 import { RefusalReports } from "./refusal-reports.ts";
+import { UdpIntake } from "./udp/udp-intake.ts";
 
 /**
  * Creates a server for the wire protocol of the Nightwatch client. Start the buffer before it and
@@ -74,7 +81,12 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
   readonly #budget: ByteBudget;
   readonly #lingering = new LingeringClose();
   readonly #connections = new Set<Connection>();
-  #acceptor: Acceptor | undefined;
+  readonly #admission: Admission;
+  readonly #acceptors: Acceptor[] = [];
+  #http: HttpIntake | undefined;
+  #httpAddress: BoundAddress | undefined;
+  #udp: UdpIntake | undefined;
+  #udpAddress: ListenAddress | undefined;
   #address: BoundAddress | undefined;
   #probe: SelfProbe | undefined;
   #mirror: Mirror | undefined;
@@ -84,6 +96,7 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
     this.options = Object.freeze(options);
     this.#logger = options.logger ?? defaultLogger();
     this.#throttle = new LogThrottle(this.#logger);
+    this.#admission = new Admission({ ...options, ...options.limits });
     this.#budget = new ByteBudget(options.limits.maxUnfinishedBytes);
     this.#emitter = new TypedEmitter((error, event) =>
       this.#logger.error({ err: error, event }, "an ingest listener threw"),
@@ -116,10 +129,22 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
     throw new MillraceError("ILLEGAL_STATE", `ingest has no port, it is at ${this.#address.path}`);
   }
 
+  httpAddress(): ListenAddress {
+    if (this.#httpAddress !== undefined && "port" in this.#httpAddress) {
+      return { ...this.#httpAddress };
+    }
+    throw new MillraceError("ILLEGAL_STATE", "ingest takes no HTTP: set http, and start it first");
+  }
+
+  udpAddress(): ListenAddress {
+    if (this.#udpAddress !== undefined) return { ...this.#udpAddress };
+    throw new MillraceError("ILLEGAL_STATE", "ingest takes no UDP: set udp, and start it first");
+  }
+
   status(): IngestStatus {
     const { connections, socketErrors, payloads, payloadBytes, pings, refusals } = this.#counters;
     return {
-      openConnections: this.#acceptor?.openConnections ?? 0,
+      openConnections: this.#admission.openConnections,
       connections,
       socketErrors,
       payloads,
@@ -133,7 +158,7 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
 
   health(): Health {
     const { maxConnections } = this.options.limits;
-    if ((this.#acceptor?.openConnections ?? 0) >= maxConnections) {
+    if (this.#admission.openConnections >= maxConnections) {
       return { healthy: false, reason: `all ${maxConnections} connections are taken` };
     }
     return this.#probe?.health() ?? { healthy: true };
@@ -143,14 +168,12 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
     const { limits, pressure, metrics } = this.options;
     const mirror = await this.#openMirror(closers);
     const context = await this.#createContext(mirror);
-    const acceptor = this.#createAcceptor(context);
-    this.#address = await acceptor.listen();
-    this.#acceptor = acceptor;
-    closers.push(() => {
-      const stopped = acceptor.stop();
-      acceptor.destroyAll();
-      return stopped;
+    this.#address = await this.#listen(this.options, closers, {
+      onConnection: (socket) => this.#serve(socket, context),
+      refusalText: () => REFUSED,
     });
+    await this.#openHttp(context, closers);
+    await this.#openUdp(context, closers);
     const sweep = setInterval(() => this.#sweep(), sweepMs(limits));
     closers.push(() => clearInterval(sweep));
     const unsubscribe = pressure?.on("change", () => {
@@ -165,24 +188,75 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
         counters: this.#counters,
         budget: this.#budget,
         limits,
-        openConnections: () => acceptor.openConnections,
+        openConnections: () => this.#admission.openConnections,
         probeOutcomes: () => probe?.outcomes ?? {},
       }),
     );
     this.#logger.info({ ...this.#address }, "ingest listens");
   }
 
-  #createAcceptor(context: ConnectionContext): Acceptor {
-    const { limits } = this.options;
+  async #openHttp(context: ConnectionContext, closers: CloserStack): Promise<void> {
+    const { limits, host, reusePort, tokens } = this.options;
+    const target = resolveHttp(this.options.http);
+    if (target === undefined) return;
+    const nameOf = await createBearerTokens(tokens);
+    const http = new HttpIntake({
+      context: { ...context, nameOf, late: new WeakSet() },
+      limits,
+      sweepMs: sweepMs(limits),
+    });
+    this.#http = http;
+    closers.push(() => http.close());
+    const listenTarget = { port: target.port, host: target.host ?? host, socketMode: 0, reusePort };
+    this.#httpAddress = await this.#listen(listenTarget, closers, {
+      onConnection: (socket) => http.serve(socket),
+      refusalText: rawRefusal,
+    });
+  }
+
+  async #openUdp(context: ConnectionContext, closers: CloserStack): Promise<void> {
+    const { udp, host: serverHost } = this.options;
+    if (udp === undefined) return;
+    const host = udp.host ?? serverHost;
+    const mayConnect = (address: string) => this.#admission.mayConnect(address);
+    const intake = new UdpIntake({ ...context, mayConnect }, host);
+    this.#udp = intake;
+    closers.push(() => intake.close());
+    this.#udpAddress = await intake.bind(host, udp.port);
+  }
+
+  async #listen(
+    target: ListenTarget,
+    closers: CloserStack,
+    handlers: Pick<AcceptorHandlers, "onConnection" | "refusalText">,
+  ): Promise<BoundAddress> {
+    const acceptor = this.#createAcceptor(target, handlers);
+    const address = await acceptor.listen();
+    this.#acceptors.push(acceptor);
+    closers.push(() => {
+      const stopped = acceptor.stop();
+      acceptor.destroyAll();
+      return stopped;
+    });
+    return address;
+  }
+
+  #createAcceptor(
+    target: ListenTarget,
+    handlers: Pick<AcceptorHandlers, "onConnection" | "refusalText">,
+  ): Acceptor {
+    const { limits, tls } = this.options;
     const options = {
-      ...this.options,
-      ...limits,
+      ...target,
+      tls,
+      admission: this.#admission,
+      maxConnections: limits.maxConnections,
       handshakeTimeoutMs: limits.headerTimeoutMs,
       lingering: this.#lingering,
     };
     return new Acceptor(options, {
       onAccepted: () => this.#counters.connections++,
-      onConnection: (socket) => this.#serve(socket, context),
+      ...handlers,
       onRefused: (reason, remoteAddress) =>
         this.#refusals.report({ reason, remoteAddress, token: undefined }),
       onSocketError: (error) => {
@@ -240,15 +314,19 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
 
   async #drain(signal: AbortSignal): Promise<void> {
     this.#probe?.close();
-    const stopped = this.#acceptor?.stop();
+    const stopped = Promise.all(this.#acceptors.map((acceptor) => acceptor.stop()));
     // What has come already is read in the turn that is under way: those frames are in hand too.
     await new Promise((resolve) => setImmediate(resolve));
     for (const connection of this.#connections) connection.finish();
-    const destroyAll = () => this.#acceptor?.destroyAll();
+    this.#http?.finish();
+    const destroyAll = () => {
+      for (const acceptor of this.#acceptors) acceptor.destroyAll();
+    };
     if (signal.aborted) destroyAll();
     signal.addEventListener("abort", destroyAll, { once: true });
     await stopped;
     signal.removeEventListener("abort", destroyAll);
+    await this.#udp?.close();
     await this.#mirror?.close(signal);
   }
 }

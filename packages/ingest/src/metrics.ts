@@ -40,6 +40,9 @@ export function publishIngestMetrics(
     labelled("payloads_total", "token", "Payloads stored and acknowledged.", () => [
       ...counters.payloadsByToken,
     ]),
+    labelled("transport_payloads_total", "transport", "Payloads stored, by how they came.", () =>
+      Object.entries(counters.payloadsByTransport),
+    ),
     labelled("refusals_total", "reason", "Frames and connections refused.", () =>
       Object.entries(counters.refusals),
     ),

@@ -12,7 +12,7 @@ export interface RefusalKind {
 
 /**
  * Every way to turn a client down. A new limit starts here: name its reason, then check it where
- * the bytes are (`framing/`), where a frame is taken (`connection.ts`) or where a connection comes
+ * the bytes are (`framing/`), where a frame is taken (`connection.ts`, `http/`, `udp/`) or where a connection comes
  * in (`listening/`).
  */
 export const REFUSALS = {
@@ -35,6 +35,16 @@ export const REFUSALS = {
   frame_too_large: {
     subject: "frame",
     message: "LENGTH is over limits.maxFrameBytes: raise it if such payloads are expected",
+  },
+  bad_request: {
+    subject: "frame",
+    message: "body is not what its Content-Type or Content-Encoding says",
+  },
+  not_found: { subject: "frame", message: "HTTP path is not /v1/ingest, /v1/logs or /v1/traces" },
+  method: { subject: "frame", message: "HTTP method is not POST" },
+  media_type: {
+    subject: "frame",
+    message: "Content-Type or Content-Encoding is not one that the path takes",
   },
   empty: { subject: "frame", message: "frame has an empty payload" },
   truncated: { subject: "frame", message: "client ended its side in the middle of a frame" },

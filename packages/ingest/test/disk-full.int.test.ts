@@ -11,7 +11,7 @@ import { readStored } from "./support/running-server.ts";
 
 const fixture = fileURLToPath(new URL("fixtures/serves-on-limited-disk.ts", import.meta.url));
 
-it("a disk that takes no more makes 5:ERROR, never a 2:OK for what is not stored", async () => {
+it("a disk that takes no more makes 5:ERROR and 503, never a 2:OK or 202 for what is not stored", async () => {
   const folder = mkdtempSync(join(tmpdir(), "millrace-disk-"));
   const path = join(folder, "buffer.db");
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -26,15 +26,21 @@ it("a disk that takes no more makes 5:ERROR, never a 2:OK for what is not stored
     log += chunk.toString();
   });
   const [line] = (await once(createInterface(server.stdout), "line")) as [string];
-  const address = { port: Number(line) };
+  const [port = 0, httpPort = 0] = line.split(" ").map(Number);
   const body = "x".repeat(50_000);
   const acknowledged: string[] = [];
   let refused = 0;
   for (let count = 0; count < 400; count++) {
     const payload = `[${count},"${body}"]`;
-    const reply = await sendAsOfficialClient(address, payload);
-    if (reply === "2:OK") acknowledged.push(payload);
-    else refused++;
+    const isHttp = count % 2 === 1;
+    const reply = isHttp
+      ? await post(httpPort, payload)
+      : await sendAsOfficialClient({ port }, payload);
+    if (reply === (isHttp ? 202 : "2:OK")) acknowledged.push(payload);
+    else {
+      expect(reply).toBe(isHttp ? 503 : "5:ER");
+      refused++;
+    }
   }
   server.kill("SIGKILL");
   await exited;
@@ -44,3 +50,13 @@ it("a disk that takes no more makes 5:ERROR, never a 2:OK for what is not stored
   const stored = new Set(readStored(path).map(({ payload }) => payload.toString()));
   expect(acknowledged.filter((payload) => !stored.has(payload))).toEqual([]);
 });
+
+async function post(port: number, body: string): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${port}/v1/ingest`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body,
+  });
+  await response.arrayBuffer();
+  return response.status;
+}

@@ -12,7 +12,6 @@ if ARGV[7] == "1" then
   rcall("SREM", G .. "l:" .. tenant, id)
   rcall("HDEL", B .. id, "gs")
   rank(tenant)
-  feedIfHungry()
 elseif rcall("SISMEMBER", G .. "l:" .. tenant, id) == 1 then
   rcall("HSET", B .. id, "gs", (tonumber(job[3]) or 0) + 1)
 end
@@ -20,6 +19,9 @@ if job[1] and rcall("ZREM", B .. "delayed", id) == 1 then
   rcall("HSET", B .. id, "delay", 0)
   enqueue(id, tonumber(job[2]) or 0, true)
   wake()
+  feedIfHungry()
   return 1
 end
+-- The worker is free for the next task, whether the slot is or not.
+feedIfHungry()
 return 0

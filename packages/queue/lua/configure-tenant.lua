@@ -7,5 +7,6 @@ local tenant = ARGV[4]
 configure(tenant, ARGV[5], ARGV[6])
 if ARGV[7] == "1" then rcall("HSET", G .. "t:" .. tenant, "paused", "1") end
 if ARGV[7] == "0" then rcall("HDEL", G .. "t:" .. tenant, "paused") end
+states[tenant] = nil
 if rank(tenant) then feedIfHungry() end
 return rcall("SCARD", G .. "l:" .. tenant)

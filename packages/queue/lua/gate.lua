@@ -50,11 +50,31 @@ local function leaveRing(tenant, class)
   ringSizes[class] = size - rcall("ZREM", G .. "ready:" .. class, tenant)
 end
 
+-- What a tenant's hash says, read at most once per call; who writes a field writes it here, too.
+local TENANT_FIELDS = { "version", "cap", "weight", "enabled", "paused", "moved", "maxStaged", "quota",
+  "ring", "vt:1", "vt:5", "vt:10", "ratePerMs", "rateBurst", "rateValue", "rateAt" }
+local states = {}
+local function stateOf(tenant)
+  local state = states[tenant]
+  if state then return state end
+  state = {}
+  local values = rcall("HMGET", G .. "t:" .. tenant, unpack(TENANT_FIELDS))
+  for index, field in ipairs(TENANT_FIELDS) do state[field] = values[index] end
+  states[tenant] = state
+  return state
+end
+
+-- Slots that a tenant holds, counted at most once per call.
+local heldCounts = {}
+local function heldBy(tenant)
+  if not heldCounts[tenant] then heldCounts[tenant] = rcall("SCARD", G .. "l:" .. tenant) end
+  return heldCounts[tenant]
+end
+
 -- Stores the limits of a tenant unless newer ones are there already.
 local function configure(tenant, version, config)
   if not version or version == "" or config == "" then return end
-  local key = G .. "t:" .. tenant
-  local stored = tonumber(rcall("HGET", key, "version"))
+  local stored = tonumber(stateOf(tenant).version)
   if stored and stored >= tonumber(version) then return end
   local fields = cjson.decode(config)
   local flat = { "version", version }
@@ -62,7 +82,8 @@ local function configure(tenant, version, config)
     flat[#flat + 1] = name
     flat[#flat + 1] = tostring(value)
   end
-  rcall("HSET", key, unpack(flat))
+  rcall("HSET", G .. "t:" .. tenant, unpack(flat))
+  states[tenant] = nil
 end
 
 -- Read once per call: most queues have nobody blocked.
@@ -79,35 +100,38 @@ local function clockOf(class)
   return clocks[class]
 end
 
-local VIRTUAL_TIME_FIELD = { ["1"] = 5, ["5"] = 6, ["10"] = 7 }
+local function mayStart(tenant, state)
+  return state.paused ~= "1" and state.enabled ~= "0" and not isBlocked(tenant)
+    and heldBy(tenant) < (tonumber(state.cap) or 1)
+end
 
--- Puts the tenant where its state says: into the ring of its first staged job, or into none.
-local function rank(tenant)
+-- Puts the tenant where its state says: into the ring of its first staged job, or into none. `isServed`
+-- after its virtual time has moved.
+local function rank(tenant, isServed)
   local key = G .. "t:" .. tenant
-  local state = rcall("HMGET", key, "ring", "paused", "enabled", "cap", "vt:1", "vt:5", "vt:10")
-  local ring = state[1]
+  local state = stateOf(tenant)
+  local ring = state.ring
   local head = rcall("ZRANGE", G .. "s:" .. tenant, 0, 0, "WITHSCORES")
   local class = false
   if head[1] then
-    if state[2] ~= "1" and state[3] ~= "0" and not isBlocked(tenant)
-      and rcall("SCARD", G .. "l:" .. tenant) < (tonumber(state[4]) or 1) then
-      class = classOf(tonumber(head[2]))
-    end
-  elseif rcall("EXISTS", G .. "l:" .. tenant) == 0 then
+    if mayStart(tenant, state) then class = classOf(tonumber(head[2])) end
+  elseif heldBy(tenant) == 0 then
     rcall("SREM", G .. "lt", tenant)
   end
   if ring and ring ~= class then
     leaveRing(tenant, ring)
     if not class then rcall("HDEL", key, "ring") end
   end
-  if class then
-    -- Idling earns no credit: who comes back starts at the clock of the class.
-    local own = tonumber(state[VIRTUAL_TIME_FIELD[class]]) or 0
+  if class and (isServed or ring ~= class) then
+    -- Idling earns no credit: who comes back starts at the clock of the class. Who is in a ring is never
+    -- behind its clock.
+    local own = tonumber(state["vt:" .. class]) or 0
     local size = ringSize(class)
     ringSizes[class] = size
       + rcall("ZADD", G .. "ready:" .. class, string.format("%.17g", math.max(own, clockOf(class))), tenant)
     if ring ~= class then rcall("HSET", key, "ring", class) end
   end
+  state.ring = class
   return class
 end
 
@@ -200,10 +224,10 @@ end
 
 -- How long until the tenant's rate allows one more start; 0 when it does now.
 local function rateWait(state)
-  local perMs, burst = tonumber(state[2]), tonumber(state[3])
+  local perMs, burst = tonumber(state.ratePerMs), tonumber(state.rateBurst)
   if not perMs or perMs <= 0 then return 0 end
-  local value = tonumber(state[4]) or burst
-  value = math.min(burst, value + math.max(0, now - (tonumber(state[5]) or now)) * perMs)
+  local value = tonumber(state.rateValue) or burst
+  value = math.min(burst, value + math.max(0, now - (tonumber(state.rateAt) or now)) * perMs)
   if value < 1 then return math.ceil((1 - value) / perMs), value end
   return 0, value
 end
@@ -227,7 +251,7 @@ local function feed(limit, window, queued)
     local first = rcall("ZRANGE", G .. "ready:" .. class, 0, 0, "WITHSCORES")
     local tenant, time = first[1], tonumber(first[2])
     local key = G .. "t:" .. tenant
-    local state = rcall("HMGET", key, "weight", "ratePerMs", "rateBurst", "rateValue", "rateAt")
+    local state = stateOf(tenant)
     local wait, value = rateWait(state)
     if wait > 0 then
       rcall("ZADD", G .. "blocked", now + wait, tenant)
@@ -238,20 +262,24 @@ local function feed(limit, window, queued)
       if id and rcall("ZREM", B .. "delayed", id) == 1 then
         local job = rcall("HMGET", B .. id, "priority", "ats")
         if job[1] then
-          rcall("SADD", G .. "l:" .. tenant, id)
+          heldCounts[tenant] = heldBy(tenant) + rcall("SADD", G .. "l:" .. tenant, id)
           rcall("HSET", B .. id, "gs", (tonumber(job[2]) or 0) + 1, "delay", 0)
           enqueue(id, tonumber(job[1]) or 0, false)
-          local next = string.format("%.17g", time + 1 / (tonumber(state[1]) or 1))
+          local next = string.format("%.17g", time + 1 / (tonumber(state.weight) or 1))
+          state["vt:" .. class] = next
           rcall("HSET", key, "vt:" .. class, next)
           clocks[class] = time
           movedClocks[class] = true
-          if value then rcall("HSET", key, "rateValue", tostring(value - 1), "rateAt", now) end
+          if value then
+            state.rateValue, state.rateAt = tostring(value - 1), now
+            rcall("HSET", key, "rateValue", state.rateValue, "rateAt", now)
+          end
           admitted = admitted + 1
           room = room - 1
         end
       end
     end
-    rank(tenant)
+    rank(tenant, true)
   end
   if admitted > 0 then wake() end
   saveClocksAndCredits()
@@ -276,16 +304,16 @@ end
 
 -- Why a job may not be staged, or false. Counts it against the month's quota when it may.
 local function refusal(tenant, month)
-  local limits = rcall("HMGET", G .. "t:" .. tenant, "enabled", "maxStaged", "quota", "moved")
-  if limits[4] then return "moved" end
-  if limits[1] == "0" then return "disabled" end
-  local maxStaged = tonumber(limits[2])
+  local limits = stateOf(tenant)
+  if limits.moved then return "moved" end
+  if limits.enabled == "0" then return "disabled" end
+  local maxStaged = tonumber(limits.maxStaged)
   if maxStaged and maxStaged > 0 and rcall("ZCARD", G .. "s:" .. tenant) >= maxStaged then
     return "staged"
   end
   if month ~= "" then
     local key = G .. "quota:" .. tenant .. ":" .. month
-    local quota = tonumber(limits[3])
+    local quota = tonumber(limits.quota)
     if quota and quota >= 0 and (tonumber(rcall("GET", key)) or 0) >= quota then return "quota" end
     if rcall("INCR", key) == 1 then rcall("EXPIRE", key, QUOTA_TTL_SECONDS) end
   end
@@ -300,16 +328,20 @@ end
 local REFUSALS = { disabled = -2, quota = -3, staged = -4, moved = -6 }
 local function stage(tenant, id, due, month)
   local jobKey = B .. id
-  local job = rcall("HMGET", jobKey, "priority", "gt", "gp", "grej")
+  local job = rcall("HMGET", jobKey, "priority", "gt", "gp", "grej", "gs")
   if not job[1] then return -1 end
   if job[2] and job[2] ~= tenant then return -5 end
   if job[4] then return REFUSALS[job[4]] end
   local score = tonumber(rcall("ZSCORE", B .. "delayed", id))
   if not score or score < FAR_SCORE then return 2 end
   local entry = tenant .. "|" .. id
-  if rcall("ZSCORE", G .. "s:" .. tenant, id) or rcall("ZSCORE", G .. "defer", entry) then return 0 end
   local place = job[3]
-  if not place then
+  if place then
+    if rcall("ZSCORE", G .. "s:" .. tenant, id) or rcall("ZSCORE", G .. "defer", entry) then return 0 end
+    -- It is delayed, so it does not run: whatever slot it held is free.
+    heldCounts[tenant] = heldBy(tenant) - rcall("SREM", G .. "l:" .. tenant, id)
+    if job[5] then rcall("HDEL", jobKey, "gs") end
+  else
     local reason = refusal(tenant, month)
     if reason then
       rcall("HSET", jobKey, "grej", reason, "gt", tenant)
@@ -318,15 +350,16 @@ local function stage(tenant, id, due, month)
     place = string.format("%.0f", (tonumber(job[1]) or 0) * 4294967296 + rcall("INCR", G .. "seq"))
     rcall("HSET", jobKey, "gt", tenant, "gp", place, "gm", month)
   end
-  -- It is delayed, so it does not run: whatever slot it held is free.
-  rcall("SREM", G .. "l:" .. tenant, id)
-  rcall("HDEL", jobKey, "gs")
   if due and due > now then
     rcall("ZADD", G .. "defer", due, entry)
-  else
-    rcall("ZADD", G .. "s:" .. tenant, "NX", place, id)
-    rcall("SADD", G .. "lt", tenant)
+    if job[3] then rank(tenant) end
+    return 1
   end
+  rcall("ZADD", G .. "s:" .. tenant, "NX", place, id)
+  local ring = stateOf(tenant).ring
+  -- A tenant that stands in a ring stays there unless the new job is more urgent than its first.
+  if ring and not job[3] and tonumber(classOf(tonumber(place))) >= tonumber(ring) then return 1 end
+  rcall("SADD", G .. "lt", tenant)
   rank(tenant)
   return 1
 end

@@ -32,9 +32,9 @@ const PAGE = 200;
 
 /** Where failed tasks are, and how one comes to a partition that its tenant has moved to since. */
 export interface DeadLetterSource {
-  partitions(): readonly BullmqQueue[];
+  partitions: () => readonly BullmqQueue[];
   /** Runs a failed task again where its tenant lives now. @returns false when it is there already. */
-  adopt(job: Job): Promise<boolean>;
+  adopt: (job: Job) => Promise<boolean>;
 }
 
 export function createDeadLetters({ partitions, adopt }: DeadLetterSource): DeadLetters {

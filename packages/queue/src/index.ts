@@ -24,13 +24,13 @@
  *
  * @module
  */
+export { refuseWebhook, signWebhook, type WebhookHeaders } from "@millrace/core";
 export {
   type CallbackRegistration,
   type Callbacks,
   createCallbacks,
 } from "./callbacks/callbacks.ts";
 export type { CallbacksOptions } from "./callbacks/callbacks-options.ts";
-export { refuseWebhook, signWebhook, type WebhookHeaders } from "./callbacks/standard-webhooks.ts";
 export type { DeadLetter, DeadLetters } from "./dead-letters.ts";
 export { type DesiredWorkersAnswer, desiredWorkersEndpoint } from "./desired-workers-endpoint.ts";
 export type { QueueErrorCode } from "./errors.ts";

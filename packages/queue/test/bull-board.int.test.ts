@@ -1,7 +1,7 @@
 import { createBullBoard } from "@bull-board/api";
 import { FastifyAdapter } from "@bull-board/fastify";
 import { waitFor } from "@millrace/core/testing";
-import Fastify from "fastify";
+import { fastify, type FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createBoardAdapters } from "../src/bull-board.ts";
 import { desiredWorkersEndpoint } from "../src/desired-workers-endpoint.ts";
@@ -17,10 +17,10 @@ interface BoardQueue {
 
 describe("bull-board over a queue", () => {
   let fixture: Fixture;
-  let app: ReturnType<typeof Fastify>;
+  let app: FastifyInstance;
   beforeEach(async () => {
     fixture = await openFixture();
-    app = Fastify();
+    app = fastify();
     const board = new FastifyAdapter();
     createBullBoard({
       queues: await createBoardAdapters(fixture.queue, { tenantIds: ["acme", "other"] }),
@@ -34,8 +34,8 @@ describe("bull-board over a queue", () => {
   });
   const send = async (method: "GET" | "PUT", path: string) => {
     const answer = await app.inject({ method, url: `/api/queues${path}` });
-    expect(answer.statusCode, answer.body).toBeLessThan(300);
-    return answer.body === "" ? {} : (answer.json() as unknown);
+    expect(answer.statusCode).toBeLessThan(300);
+    return answer.body === "" ? {} : answer.json<unknown>();
   };
   const entry = async (name: string, status = "delayed") => {
     const query = `?activeQueue=${encodeURIComponent(name)}&status=${status}&page=1&jobsPerPage=20`;

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { silentLogger } from "@millrace/core";
+import { signWebhook, silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -10,7 +10,6 @@ import {
   type Callbacks,
   createCallbacks,
 } from "../src/callbacks/callbacks.ts";
-import { signWebhook } from "../src/callbacks/standard-webhooks.ts";
 import type { AwaitCallbackOptions } from "../src/worker/task-context.ts";
 import { type Fixture, openFixture } from "./support/fixture.ts";
 import { redisService } from "./support/redis.ts";

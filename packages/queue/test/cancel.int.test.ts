@@ -1,8 +1,7 @@
-import { silentLogger } from "@millrace/core";
+import { signWebhook, silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type CallbackRegistration, createCallbacks } from "../src/callbacks/callbacks.ts";
-import { signWebhook } from "../src/callbacks/standard-webhooks.ts";
 import { monthOf } from "../src/tenants/month.ts";
 import { type Fixture, openFixture } from "./support/fixture.ts";
 import { connect } from "./support/redis.ts";

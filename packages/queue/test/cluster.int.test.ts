@@ -1,7 +1,7 @@
 import { silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
 import { type RedisCluster, startRedisCluster } from "@millrace/services";
-import { Cluster, Redis } from "ioredis";
+import { Cluster } from "ioredis";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createEventHub } from "../src/events/event-hub.ts";
@@ -113,63 +113,6 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
     }
   });
 
-  it("loses no task and exceeds no cap while the queue's slot moves between primaries under load", async () => {
-    const fixture = await openFixture({}, connect());
-    const { queue, client } = fixture;
-    const running = new Map<string, number>();
-    const done = new Set<string>();
-    let highest = 0;
-    try {
-      await fixture.worker({
-        concurrency: 10,
-        lockDurationMs: 2_000,
-        stalledIntervalMs: 500,
-        reconcileIntervalMs: 300,
-        handler: async ({ tenantId, taskId }) => {
-          const now = (running.get(tenantId) ?? 0) + 1;
-          running.set(tenantId, now);
-          highest = Math.max(highest, now);
-          await new Promise((resolve) => setTimeout(resolve, 2));
-          running.set(tenantId, (running.get(tenantId) ?? 1) - 1);
-          done.add(taskId);
-          return 1;
-        },
-      });
-      const slot = await client.cluster("KEYSLOT", queue.gate.routingKey);
-      const acknowledged: string[] = [];
-      let isMoving = true;
-      const failures: unknown[] = [];
-      const adding = Array.from({ length: 4 }, async (_, producer) => {
-        for (let index = 0; isMoving || index < 50; index++) {
-          const jobId = `p${producer}-${index}`;
-          await queue
-            .add({ tenantId: `t${index % 8}`, data: {}, jobId })
-            .then(() => acknowledged.push(jobId))
-            .catch((error: unknown) => failures.push(error));
-        }
-      });
-      await waitFor(() => done.size > 20);
-      let moved = 0;
-      for (const keysAtOnce of [50, 10, 3]) {
-        moved += await moveSlot(cluster, slot, keysAtOnce);
-        const before = done.size;
-        await waitFor(() => done.size > before + 50, { timeoutMs: 30_000 });
-      }
-      isMoving = false;
-      await Promise.all(adding);
-      expect(failures).toEqual([]);
-      expect(moved).toBeGreaterThan(20);
-      await waitFor(() => acknowledged.every((id) => done.has(id)), { timeoutMs: 40_000 });
-      expect(highest).toBe(2);
-      await waitFor(async () => (await queue.gate.activeTenants()).length === 0, {
-        timeoutMs: 20_000,
-      });
-      expect(await violationsAtRest(queue)).toEqual([]);
-    } finally {
-      await fixture.close();
-    }
-  }, 90_000);
-
   it("serves events over sharded publish and subscribe, and takes tokens from one slot", async () => {
     const fixture = await openFixture({}, connect());
     const hub = createEventHub({
@@ -248,42 +191,3 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
     }
   }, 60_000);
 });
-
-/**
- * Moves a slot to another primary, some keys at a time, as `redis-cli --cluster reshard` does.
- * @returns how many keys.
- */
-async function moveSlot(cluster: RedisCluster, slot: number, keysAtOnce: number): Promise<number> {
-  const servers = cluster.nodes.map(({ port }) => new Redis({ port }));
-  try {
-    const table = await Promise.all(
-      servers.map(async (server, index) => ({
-        server,
-        port: cluster.nodes[index]?.port ?? 0,
-        id: await server.cluster("MYID"),
-        isPrimary: ((await server.role()) as unknown[])[0] === "master",
-      })),
-    );
-    const primaries = table.filter(({ isPrimary }) => isPrimary);
-    const ranges = (await primaries[0]?.server.cluster("SLOTS")) ?? [];
-    const range = ranges.find(([low, high]) => slot >= low && slot <= high);
-    const source = primaries.find(({ port }) => port === range?.[2]?.[1]);
-    const target = primaries.find((one) => one !== source);
-    if (!source || !target) throw new Error(`no primary serves slot ${slot}`);
-    await target.server.cluster("SETSLOT", slot, "IMPORTING", source.id);
-    await source.server.cluster("SETSLOT", slot, "MIGRATING", target.id);
-    let moved = 0;
-    for (;;) {
-      const keys = await source.server.cluster("GETKEYSINSLOT", slot, keysAtOnce);
-      if (keys.length === 0) break;
-      await source.server.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5_000, "KEYS", ...keys);
-      moved += keys.length;
-    }
-    for (const { server } of [target, source, ...primaries]) {
-      await server.cluster("SETSLOT", slot, "NODE", target.id);
-    }
-    return moved;
-  } finally {
-    for (const server of servers) server.disconnect();
-  }
-}

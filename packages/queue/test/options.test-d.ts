@@ -36,7 +36,11 @@ it("the options interfaces are what the schemas take", () => {
   expectTypeOf<z.input<typeof tenantRecordSchema>>().toEqualTypeOf<TenantRecord>();
   expectTypeOf<z.input<typeof planSchema>>().toEqualTypeOf<PlanInput>();
   expectTypeOf<z.input<typeof eventHubOptionsSchema>>().toEqualTypeOf<EventHubOptions>();
-  expectTypeOf<z.input<typeof callbacksOptionsSchema>>().toEqualTypeOf<CallbacksOptions>();
+  // The schema takes a readonly list, too, but cannot say so.
+  expectTypeOf<Omit<z.input<typeof callbacksOptionsSchema>, "queues">>().toEqualTypeOf<
+    Omit<CallbacksOptions, "queues">
+  >();
+  expectTypeOf<z.input<typeof callbacksOptionsSchema>>().toExtend<CallbacksOptions>();
   expectTypeOf<z.input<typeof tokenLimitsOptionsSchema>>().toEqualTypeOf<TokenLimitsOptions>();
   expectTypeOf<z.input<typeof providerEntriesSchema>>().toEqualTypeOf<ProviderEntry[]>();
   expectTypeOf<z.input<typeof providersOptionsSchema>>().toEqualTypeOf<ProvidersOptions>();

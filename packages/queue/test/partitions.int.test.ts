@@ -118,13 +118,14 @@ describe("a role split into partitions", () => {
 
   it("takes the month's count, a pause and later redrives along when a tenant moves, and waits for retries", async () => {
     const second = await open(2);
-    const [mover = ""] = TENANTS.filter((tenantId) =>
+    const found = TENANTS.find((tenantId) =>
       rendezvous(tenantId, [
         "agent__copywriter#0",
         "agent__copywriter#1",
         "agent__copywriter#2",
       ]).endsWith("#2"),
     );
+    const mover = found ?? "";
     await first.allow(mover, { maxConcurrent: 1, monthlyTaskLimit: 3 });
     let isDown = true;
     const worker = await first.worker({

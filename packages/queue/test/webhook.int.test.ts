@@ -1,6 +1,6 @@
 import type { LookupAddress } from "node:dns";
+import { refuseWebhook } from "@millrace/core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { refuseWebhook } from "../src/callbacks/standard-webhooks.ts";
 import { createWebhookAdapter } from "../src/webhook/webhook-adapter.ts";
 import { json, playServer } from "./support/play-server.ts";
 

@@ -1,10 +1,11 @@
 import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "./errors.ts";
 import { mergeProcessOptions, type ProcessPatch } from "./options/merge-process-options.ts";
-import type { Instance, InstanceServices } from "./process/instance.ts";
+import type { Instance } from "./process/instance.ts";
+import type { InstanceServices } from "./process/instance-services.ts";
 import type { ProcessSpec } from "./process/process-spec.ts";
 import { ManagedProcess, type ProcessReports, type ScaleSteps } from "./scaling/managed-process.ts";
-import type { Operation } from "./scaling/operation.ts";
+import type { Operation, OperationStatus } from "./scaling/operation.ts";
 import { replaceNumber, rollOut, rolloutLimitsOf } from "./scaling/rollout.ts";
 
 const MAX_OPERATIONS = 1_000;
@@ -64,6 +65,7 @@ export class Fleet {
     const desired = desiredOf(process, target);
     this.#checkTotal(process, desired);
     process.setDesired(desired, reason);
+    process.isStoppedByHand = false;
     return this.submit(process, "scale", undefined, (context) =>
       process.converge(desired, steps, context, `scaled: ${reason}`),
     );
@@ -77,6 +79,7 @@ export class Fleet {
         await process.startNumber(instance.number, reason, signal);
       });
     }
+    process.isStoppedByHand = false;
     if (process.desired === 0) {
       const before = this.#desiredBeforeStop.get(name) ?? 1;
       process.setDesired(Math.max(1, before), reason);
@@ -94,6 +97,7 @@ export class Fleet {
       return this.submit(process, "stop", instance.id, async () => instance.stop(reason));
     }
     if (process.desired > 0) this.#desiredBeforeStop.set(name, process.desired);
+    process.isStoppedByHand = true;
     return this.submit(process, "stop", undefined, async ({ progress }) => {
       const { all } = process;
       await Promise.all(all.map((one) => process.retire(one, reason)));
@@ -111,6 +115,7 @@ export class Fleet {
         await next.whenReady(signal);
       });
     }
+    process.isStoppedByHand = false;
     return this.submit(process, "restart", undefined, async (context) => {
       const numbers = process.active.map(({ number }) => number);
       if (numbers.length === 0) await process.converge(process.desired, {}, context, reason);
@@ -190,6 +195,13 @@ export class Fleet {
       "SUPERVISOR_OPERATION_UNKNOWN",
       `there is no operation ${id}; the newest ${MAX_OPERATIONS} are kept`,
     );
+  }
+
+  /** Operations on a process that are still remembered, oldest first. */
+  operationsOf(name: string): OperationStatus[] {
+    return [...this.#operations.values()]
+      .map((operation) => operation.status())
+      .filter(({ process }) => process === name);
   }
 
   /** Hands work to a process's queue and remembers the operation. */

@@ -38,6 +38,8 @@ export { schedule, type ScheduleWindow } from "./autoscale/inputs/schedule.ts";
 export { type Step, steps, type Steps } from "./autoscale/inputs/steps.ts";
 export type { DemandForecastOptions } from "./autoscale/forecast/demand-forecast.ts";
 export { availableCpus, availableMemory } from "./cgroup/cgroup-limits.ts";
+export type { JournalEntry } from "./event-journal.ts";
+export type { Explanation } from "./explain.ts";
 export type { SupervisorErrorCode } from "./errors.ts";
 export type { ScaleTarget } from "./fleet.ts";
 export type { LogEntry, LogLevel } from "./logs/log-ring.ts";
@@ -49,9 +51,16 @@ export type {
   RatePolicy,
   ScalingRules,
 } from "./options/autoscale-options.ts";
+export type {
+  HookOptions,
+  HookStage,
+  InstanceHooks,
+  SupervisorHooks,
+} from "./options/hook-options.ts";
 export type { ProcessPatch } from "./options/merge-process-options.ts";
 export type {
   ExecProbe,
+  FileProbe,
   HealthOptions,
   HttpProbe,
   IpcProbe,
@@ -59,14 +68,22 @@ export type {
   ProbeTiming,
   TcpProbe,
 } from "./options/probe-options.ts";
-export type { DependencyCondition, ProcessOptions } from "./options/process-options.ts";
+export type {
+  DependencyCondition,
+  ProcessOptions,
+  RestartMode,
+} from "./options/process-options.ts";
 export {
   type ApiOptions,
   type ApiToken,
   type SupervisorOptions,
   supervisorOptionsSchema,
 } from "./options/supervisor-options.ts";
+export type { HookRun } from "./process/hooks.ts";
 export type { InstanceState } from "./process/instance-state.ts";
+export type { StateStep } from "./process/state-track.ts";
+export type { Readiness } from "./readiness.ts";
+export type { EndedRun } from "./run-history.ts";
 export type { CanaryOptions, CanaryStatus, CanaryVerdict, CanaryView } from "./scaling/canary.ts";
 export type { ErrorCounts } from "./scaling/canary-verdict.ts";
 export type { ScaleSteps } from "./scaling/managed-process.ts";
@@ -76,7 +93,8 @@ export type {
   OperationState,
   OperationStatus,
 } from "./scaling/operation.ts";
-export type { ScheduledRun } from "./scheduling/scheduled-process.ts";
+export type { PingOptions } from "./scheduling/ping.ts";
+export type { ScheduledRun, ScheduleStatus } from "./scheduling/scheduled-process.ts";
 export type { InstanceChange, InstanceExit, SupervisorEvents } from "./supervisor-events.ts";
 export type { InstanceStatus, ProcessState, ProcessStatus } from "./supervisor-status.ts";
 export { createSupervisor, type Supervisor, type SupervisorStatus } from "./supervisor.ts";

@@ -25,6 +25,10 @@ export class LaunchContexts {
     for (const process of processes) {
       const { listen } = process.spec.options;
       if (listen === undefined || listen.reusePort) continue;
+      if (listen.cluster) {
+        process.listenPort = listen.port;
+        continue;
+      }
       try {
         const listener = await SharedListener.open(listen);
         this.#listeners.set(process.name, listener);
@@ -34,6 +38,10 @@ export class LaunchContexts {
         throw error;
       }
     }
+  }
+
+  get listeners(): ReadonlyMap<string, SharedListener> {
+    return this.#listeners;
   }
 
   close(): void {

@@ -10,6 +10,8 @@ import { abortable, type ManagedProcess } from "./scaling/managed-process.ts";
 export interface LaunchOptions {
   /** A scale remembered from an earlier supervisor. */
   scaleOf(process: ManagedProcess, configured: number): number | undefined;
+  /** Whether it was stopped by hand under an earlier supervisor and is to stay so. */
+  staysStopped(process: ManagedProcess): boolean;
   env: Record<string, string | undefined>;
   capacity: HostCapacity;
   dependencyTimeoutMs: number;
@@ -64,6 +66,11 @@ async function launch(
   const wanted = options.scaleOf(process, configured) ?? configured;
   const desired = Math.min(maxScale, Math.max(minScale, wanted));
   if (desired === 0) return;
+  if (options.staysStopped(process)) {
+    process.setDesired(desired, "remembered");
+    process.isStoppedByHand = true;
+    return;
+  }
   const operation = fleet.scale(process.name, desired, {}, "start");
   const onAbort = (): void => operation.cancel();
   options.signal.addEventListener("abort", onAbort);
@@ -118,6 +125,8 @@ async function waitForDependencies(
 }
 
 function isMet(process: ManagedProcess, condition: DependencyCondition): boolean {
+  // Nobody waits for what was stopped on purpose.
+  if (process.isStoppedByHand) return true;
   const all = [...process.instances.values()];
   switch (condition) {
     case "started":

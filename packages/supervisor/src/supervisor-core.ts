@@ -12,30 +12,37 @@ import { ApiHandler } from "./api/api-handler.ts";
 import { Autoscalers } from "./autoscale/autoscalers.ts";
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import type { SupervisorErrorCode } from "./errors.ts";
+import { ConnectionWatch } from "./listener/connection-watch.ts";
 import { warnAboutReusePort } from "./listener/reuse-port.ts";
 import { EventJournal } from "./event-journal.ts";
+import { type Explanation, explainInstance, explainProcess } from "./explain.ts";
 import { Fleet } from "./fleet.ts";
 import { launchAll, stopAll } from "./launch-order.ts";
 import { LaunchContexts } from "./launch-contexts.ts";
 import type { LogEntry } from "./logs/log-ring.ts";
 import { MemoryWatch } from "./memory-watch.ts";
+import type { HookStage } from "./options/hook-options.ts";
 import type { ProcessPatch } from "./options/merge-process-options.ts";
 import { parseSupervisorOptions, readHostCapacity } from "./options/parse-supervisor-options.ts";
 import type { ResolvedSupervisorOptions, SupervisorOptions } from "./options/supervisor-options.ts";
 import { instanceVariables, planLaunch } from "./process/launch-plan.ts";
 import { Guardian } from "./orphans/guardian.ts";
 import { LaunchTurns } from "./process/launch-turns.ts";
-import type { InstanceServices } from "./process/instance.ts";
+import { fillHooks, type HookRun, runHooks } from "./process/hooks.ts";
+import type { InstanceServices } from "./process/instance-services.ts";
 import type { ProcessSpec } from "./process/process-spec.ts";
+import { type Readiness, ReadyFile, readReadiness } from "./readiness.ts";
+import { RunHistory } from "./run-history.ts";
 import { RestartBudget } from "./process/restart-budget.ts";
 import { type CanaryOptions, startCanary } from "./scaling/canary.ts";
 import { abortable } from "./scaling/managed-process.ts";
 import type { Operation, OperationStatus } from "./scaling/operation.ts";
-import { ScheduledProcess } from "./scheduling/scheduled-process.ts";
+import { Schedules } from "./schedules.ts";
 import { StartupTimes } from "./startup-times.ts";
 import { StateKeeper } from "./state/state-keeper.ts";
 import { type InstanceChange, type SupervisorEvents } from "./supervisor-events.ts";
 import { SupervisorMetrics } from "./supervisor-metrics.ts";
+import { OperationTracing } from "./tracing.ts";
 import { describeProcess, type ProcessStatus } from "./supervisor-status.ts";
 
 const JOURNAL_CAPACITY = 1_000;
@@ -48,7 +55,8 @@ export class SupervisorCore {
   readonly events: TypedEmitter<SupervisorEvents>;
   readonly journal = new EventJournal(JOURNAL_CAPACITY);
   readonly fleet: Fleet;
-  readonly schedules = new Map<string, ScheduledProcess>();
+  readonly schedules: Schedules;
+  readonly runs = new RunHistory();
   readonly logger: Logger;
   readonly capacity = readHostCapacity();
   readonly #guardian = new Guardian();
@@ -60,6 +68,9 @@ export class SupervisorCore {
   readonly #autoscalers: Autoscalers;
   readonly #state: StateKeeper | undefined;
   readonly #api: ApiHandler;
+  /** Stops what would start processes by itself. */
+  #closeFirst: () => void = () => {};
+  readonly #readyFile: ReadyFile | undefined;
   readonly #waiters = new Set<() => void>();
   apiUrl: string | undefined;
 
@@ -92,11 +103,17 @@ export class SupervisorCore {
       },
       this.options.maxInstances,
     );
+    this.schedules = new Schedules(this.fleet, this.logger, (run) =>
+      this.#emit("schedule:ran", run),
+    );
+    const { file, content } = this.options.ready;
+    this.#readyFile = file === undefined ? undefined : new ReadyFile(file, content, this.logger);
     this.#memory = new MemoryWatch(this.fleet, (instance, residentBytes, limit) => {
       const { name } = instance.spec;
+      const what = limit === "predicted" ? "will soon be over" : "is over";
       this.logger.warn(
         { process: name, instance: instance.id, residentBytes, limit },
-        "an instance is over its memory limit",
+        `an instance ${what} its memory limit`,
       );
       this.#emit("memory:exceeded", { process: name, instance: instance.id, residentBytes, limit });
     });
@@ -146,6 +163,30 @@ export class SupervisorCore {
 
   canary(name: string, options: CanaryOptions): Operation {
     return startCanary(this.fleet, name, options, (status) => this.#emit("canary:changed", status));
+  }
+
+  readiness(): Readiness {
+    const isUp = this.lifecycle.state === "running" || this.lifecycle.state === "starting";
+    if (!isUp) return { ready: false, waitingFor: [`the supervisor is ${this.lifecycle.state}`] };
+    return readReadiness(this.fleet, this.options.ready.processes);
+  }
+
+  explain(name: string): Explanation {
+    const { process, instance } = this.fleet.resolve(name);
+    const sources = {
+      operations: this.fleet.operationsOf(process.name),
+      decision: this.decisions().findLast((decision) => decision.process === process.name),
+      events: this.journal.since(0),
+      schedule: this.schedules.find(process.name),
+    };
+    return instance === undefined
+      ? explainProcess(process, sources)
+      : explainInstance(process, instance, sources);
+  }
+
+  #updateReadyFile(): void {
+    if (this.#readyFile === undefined) return;
+    this.#readyFile.set(this.readiness().ready);
   }
 
   logs(name: string, limit = 100): LogEntry[] {
@@ -206,6 +247,8 @@ export class SupervisorCore {
   async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
     this.#metrics.open();
     closers.push(() => this.#metrics.close());
+    const tracing = await OperationTracing.open(this.events);
+    closers.push(() => tracing?.close());
     this.#guardian.start();
     closers.push(() => this.#guardian.close());
     if (this.#state !== undefined) {
@@ -213,6 +256,7 @@ export class SupervisorCore {
       closers.push(() => this.#state?.close());
     }
     warnAboutReusePort(this.fleet, this.logger);
+    await this.#runHooks("preStart", signal);
     await this.#contexts.openListeners(this.fleet.processes.values());
     closers.push(() => this.#contexts.close());
     if (this.options.api !== undefined) {
@@ -226,36 +270,48 @@ export class SupervisorCore {
       this.#emit("instance:adopted", { process, instance, pid }),
     );
     await launchAll(this.fleet, {
+      staysStopped: (process) => this.#state?.staysStopped(process) === true,
       scaleOf: (process, configured) => this.#state?.desired(process.name, configured),
       env: this.env,
       capacity: this.capacity,
       dependencyTimeoutMs: this.options.dependencyTimeoutMs,
       signal,
     });
-    this.#startSchedules(closers);
+    this.schedules.start();
+    closers.push(() => this.schedules.stop());
+    this.#updateReadyFile();
+    closers.push(() => this.#readyFile?.set(false));
     const timer = setInterval(() => this.#memory.sample(), this.options.sampleIntervalMs);
     timer.unref();
     closers.push(() => clearInterval(timer));
+    const connections = new ConnectionWatch(this.fleet, this.#contexts.listeners);
+    connections.start();
+    closers.push(() => connections.stop());
+    this.#closeFirst = () => connections.stop();
     this.#autoscalers.start();
+    await this.#runHooks("postStart", signal);
     closers.push(() => this.#autoscalers.close());
   }
 
-  #startSchedules(closers: CloserStack): void {
-    for (const process of this.fleet.processes.values()) {
-      if (process.spec.options.schedule === undefined) continue;
-      const scheduled = new ScheduledProcess(process, this.logger, (run) =>
-        this.#emit("schedule:ran", run),
-      );
-      this.schedules.set(process.name, scheduled);
-      scheduled.start();
-      closers.push(() => scheduled.stop());
-    }
+  #runHooks(stage: HookStage, signal: AbortSignal): Promise<void> {
+    const place = { env: this.env, cwd: undefined, uid: undefined, gid: undefined };
+    const owner = {
+      process: undefined,
+      instance: undefined,
+      place,
+      onHook: (run: HookRun) => this.#onHook(run),
+    };
+    return runHooks(stage, fillHooks(this.options.hooks[stage], this.env), owner, signal);
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
-    for (const scheduled of this.schedules.values()) scheduled.stop();
+    await this.#runHooks("preStop", signal).catch(() => {});
+    this.schedules.stop();
+    this.#closeFirst();
+    this.#readyFile?.set(false);
     await this.#autoscalers.close();
     await this.#stopEverything(signal);
+    await this.#runHooks("postStop", signal).catch(() => {});
   }
 
   async #stopEverything(force: AbortSignal): Promise<void> {
@@ -275,8 +331,11 @@ export class SupervisorCore {
         onChange: (change) => this.#onInstanceChange(change),
         onExit: (exit) => {
           if (exit.pid !== undefined) this.#guardian.remove(exit.pid);
+          this.runs.add(exit);
           this.#emit("instance:exited", exit);
         },
+        onSpawned: (pid) => this.#guardian.add(pid),
+        onHook: (run) => this.#onHook(run),
         onLine: (entry) => this.events.emit("line:written", entry),
         onStopped: (process, instance, durationMs, killed) => {
           this.#metrics.observeStop(process, durationMs / 1_000);
@@ -293,8 +352,14 @@ export class SupervisorCore {
     };
   }
 
+  #onHook(run: HookRun): void {
+    if (run.outcome !== "succeeded") {
+      this.logger.warn(run, `a ${run.stage} hook ${run.outcome}`);
+    }
+    this.#emit("hook:ran", run);
+  }
+
   #onInstanceChange(change: InstanceChange): void {
-    if (change.to === "starting" && change.pid !== undefined) this.#guardian.add(change.pid);
     if (change.from === "starting" && change.to === "ready") {
       const instance = this.fleet
         .process(change.process)
@@ -307,6 +372,7 @@ export class SupervisorCore {
     this.logger[level](change, `${change.instance} is ${change.to}`);
     this.#emit("instance:changed", change);
     this.#state?.save();
+    this.#updateReadyFile();
     for (const wake of this.#waiters) wake();
     this.#waiters.clear();
     this.#checkEnd(change);
@@ -346,6 +412,7 @@ export class SupervisorCore {
   #onDesired(name: string, from: number, to: number, reason: string): void {
     this.logger.info({ process: name, from, to, reason }, `${name} scales from ${from} to ${to}`);
     this.#metrics.countScale(name, to > from ? "up" : "down", reason);
+    this.#updateReadyFile();
     this.#emit("process:scaled", { process: name, from, to, reason });
   }
 

@@ -1,5 +1,6 @@
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import type { LogEntry } from "./logs/log-ring.ts";
+import type { HookRun } from "./process/hooks.ts";
 import type { InstanceState } from "./process/instance-state.ts";
 import type { CanaryStatus } from "./scaling/canary.ts";
 import type { OperationStatus } from "./scaling/operation.ts";
@@ -30,6 +31,9 @@ export interface InstanceExit {
   uptimeMs: number;
 }
 
+/** What of a memory limit was reached; `predicted` when it is going to be. */
+export type MemoryLimitKind = "soft" | "hard" | "predicted";
+
 /** Why an instance was restarted. */
 export type RestartReason = "crash" | "exit" | "health" | "memory" | "manual" | "spawn-error";
 
@@ -39,6 +43,9 @@ export interface InstanceReports {
   onExit(exit: InstanceExit): void;
   onLine(entry: LogEntry): void;
   onStopped(process: string, instance: string, durationMs: number, killed: boolean): void;
+  /** Called when an instance has a process. */
+  onSpawned(pid: number): void;
+  onHook(run: HookRun): void;
   onStackCaptured(instance: string, frames: readonly string[]): void;
 }
 
@@ -52,13 +59,15 @@ export type SupervisorEvents = {
   "instance:stopped": { process: string; instance: string; durationMs: number; killed: boolean };
   /** When a child that stopped answering was asked for its JavaScript stack, innermost frame first. */
   "stack:captured": { instance: string; frames: readonly string[] };
-  /** When an instance went over its memory limit. */
+  /** When an instance went over its memory limit, or is about to. */
   "memory:exceeded": {
     process: string;
     instance: string;
     residentBytes: number;
-    limit: "soft" | "hard";
+    limit: MemoryLimitKind;
   };
+  /** When a hook ended, all its attempts together. */
+  "hook:ran": HookRun;
   /** When a child wrote a line. */
   "line:written": LogEntry;
   /** When an operation begins, gets on or ends. */

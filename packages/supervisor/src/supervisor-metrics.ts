@@ -176,7 +176,7 @@ export class SupervisorMetrics {
   *#restarts(): Generator<MetricSample> {
     for (const process of this.#sources.fleet.processes.values()) {
       for (const instance of process.instances.values()) {
-        for (const [reason, value] of instance.restarts) {
+        for (const [reason, value] of instance.restarts.counts) {
           yield { labels: { process: process.name, instance: instance.id, reason }, value };
         }
       }

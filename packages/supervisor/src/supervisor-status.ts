@@ -35,6 +35,8 @@ export interface ProcessStatus {
   minScale: number;
   maxScale: number;
   generation: number;
+  /** Port of the listener that its instances share. */
+  port: number | null;
   /** Number of instances by state. */
   counts: Record<InstanceState, number>;
   instances: InstanceStatus[];
@@ -68,6 +70,7 @@ export function describeProcess(
     minScale,
     maxScale,
     generation: process.spec.generation,
+    port: process.listenPort ?? null,
     counts,
     instances,
   };
@@ -78,8 +81,6 @@ function describeInstance(
   process: ManagedProcess,
   usage: ResourceUsage | undefined,
 ): InstanceStatus {
-  let restarts = 0;
-  for (const count of instance.restarts.values()) restarts += count;
   return {
     name: instance.id,
     number: instance.number,
@@ -88,7 +89,7 @@ function describeInstance(
     reason: instance.reason,
     pid: instance.pid ?? null,
     uptime: Math.floor(instance.uptimeMs / 1_000),
-    restarts,
+    restarts: instance.restarts.total,
     port: instancePort(instance.spec, instance.number) ?? process.listenPort ?? null,
     busy: instance.busy ?? null,
     residentBytes: usage?.residentBytes ?? null,

@@ -8,6 +8,7 @@ import {
 } from "@millrace/core";
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import type { SupervisorErrorCode } from "./errors.ts";
+import type { Explanation } from "./explain.ts";
 import type { ScaleTarget } from "./fleet.ts";
 import type { LogEntry } from "./logs/log-ring.ts";
 import type { ProcessPatch } from "./options/merge-process-options.ts";
@@ -15,6 +16,9 @@ import type { SupervisorOptions } from "./options/supervisor-options.ts";
 import type { CanaryOptions } from "./scaling/canary.ts";
 import type { ScaleSteps } from "./scaling/managed-process.ts";
 import type { Operation } from "./scaling/operation.ts";
+import type { Readiness } from "./readiness.ts";
+import type { EndedRun } from "./run-history.ts";
+import type { ScheduledRun, ScheduleStatus } from "./scheduling/scheduled-process.ts";
 import { SupervisorCore } from "./supervisor-core.ts";
 import type { SupervisorEvents } from "./supervisor-events.ts";
 import type { ProcessStatus } from "./supervisor-status.ts";
@@ -54,6 +58,26 @@ export interface Supervisor extends Component {
   canary(process: string, options: CanaryOptions): Operation;
   /** @throws `SUPERVISOR_OPERATION_UNKNOWN` */
   operation(id: string): Operation;
+  /** Says in words why a process, or one instance as `queue-5`, is as it is, with what led there. */
+  explain(name: string): Explanation;
+  /** Schedules with their next runs. */
+  schedules(): ScheduleStatus[];
+  /**
+   * Runs a scheduled process now, by its overlap policy.
+   *
+   * @throws `SUPERVISOR_PROCESS_UNKNOWN`, `SUPERVISOR_NOT_SCHEDULED`
+   */
+  triggerSchedule(process: string): ScheduledRun;
+  /** Lets a schedule fire no more until it is resumed. @throws `SUPERVISOR_NOT_SCHEDULED` */
+  pauseSchedule(process: string): void;
+  /** @throws `SUPERVISOR_NOT_SCHEDULED` */
+  resumeSchedule(process: string): void;
+  /** The newest 100 runs of a schedule, oldest first. @throws `SUPERVISOR_NOT_SCHEDULED` */
+  scheduleHistory(process: string): readonly ScheduledRun[];
+  /** How the newest 100 runs of a process ended, oldest first. */
+  runs(process: string): readonly EndedRun[];
+  /** Whether what the option `ready` names is ready. */
+  readiness(): Readiness;
   /** Newest lines of a process or an instance, oldest first. @default limit 100 */
   logs(name: string, limit?: number): LogEntry[];
   /** Makes the autoscaler of a process decide now: work has come. */
@@ -124,6 +148,14 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     rollback: (name) => running().rollback(name),
     canary: (name, canaryOptions) => running().canary(name, canaryOptions),
     operation: (id) => core.fleet.operation(id),
+    explain: (name) => core.explain(name),
+    schedules: () => core.schedules.statuses(),
+    triggerSchedule: (name) => ({ ...running().schedules.of(name).trigger("manual") }),
+    pauseSchedule: (name) => running().schedules.of(name).pause(),
+    resumeSchedule: (name) => running().schedules.of(name).resume(),
+    scheduleHistory: (name) => core.schedules.of(name).history,
+    runs: (name) => core.runs.of(core.fleet.process(name).name),
+    readiness: () => core.readiness(),
     logs: (name, limit) => core.logs(name, limit),
     wake: (name) => running().wake(name),
     decisions: () => core.decisions(),

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 import { waitFor } from "@millrace/core/testing";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { listPids, readEnvironment, readProcStat } from "../src/process/proc-stat.ts";
 import { StateKeeper } from "../src/state/state-keeper.ts";
@@ -8,9 +9,13 @@ import { findSurvivors } from "../src/state/survivors.ts";
 import { execArgv, fixture } from "./fixtures/fixture.ts";
 import { pidsOf, startSupervisor } from "./fixtures/start-supervisor.ts";
 
-// The numbers of the specification; minutes on a busy machine. MILLRACE_SOAK=1 asks for them.
-const FULL = process.env["MILLRACE_SOAK"] === "1";
-const KILLS = FULL ? 100 : 5;
+// MILLRACE_SOAK=1 asks for the numbers of the specification, minutes on a busy machine; a larger
+// number is the number of kills. MILLRACE_SOAK_SEED repeats the moments of an earlier run.
+const SOAK = Number(process.env["MILLRACE_SOAK"] ?? 0);
+const FULL = SOAK > 0;
+const KILLS = SOAK > 1 ? SOAK : FULL ? 100 : 5;
+const SEED = Number(process.env["MILLRACE_SOAK_SEED"] ?? Date.now() % 1e9);
+const MOMENTS_MS = fc.sample(fc.integer({ min: 0, max: 300 }), { numRuns: KILLS, seed: SEED });
 const INSTANCES = FULL ? 100 : 20;
 const CYCLES = FULL ? 10_000 : 300;
 
@@ -22,7 +27,7 @@ function alive(mark: string): number[] {
 
 describe("soak", () => {
   test(
-    `killed ${KILLS} times at random moments a supervisor leaves no orphan`,
+    `killed ${KILLS} times at random moments (seed ${SEED}) a supervisor leaves no orphan`,
     async () => {
       for (let round = 0; round < KILLS; round++) {
         const mark = `soak-${process.pid}-${round}`;
@@ -37,7 +42,7 @@ describe("soak", () => {
           env: { ...process.env, SOAK_TEST: mark },
         });
         await waitFor(() => alive(mark).length > 1);
-        await pause(Math.random() * 300);
+        await pause(MOMENTS_MS[round] ?? 0);
         child.kill("SIGKILL");
         await expect.poll(() => alive(mark), { timeout: 5_000 }).toEqual([]);
       }
@@ -46,7 +51,7 @@ describe("soak", () => {
   );
 
   test(
-    `killed ${KILLS} times, survivors are adopted and never doubled`,
+    `killed ${KILLS} times (seed ${SEED}), survivors are adopted and never doubled`,
     async () => {
       const file = `/tmp/millrace-soak-${process.pid}/state.json`;
       const stateId = new StateKeeper(file).id;
@@ -61,7 +66,7 @@ describe("soak", () => {
       for (let round = 0; round < KILLS; round++) {
         const child = spawn(process.execPath, args, { stdio: "ignore" });
         await waitFor(() => findSurvivors(stateId, undefined).length > 0);
-        await pause(Math.random() * 300);
+        await pause(MOMENTS_MS[round] ?? 0);
         child.kill("SIGKILL");
         await new Promise((resolve) => {
           child.once("exit", resolve);

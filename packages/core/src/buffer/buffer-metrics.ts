@@ -7,10 +7,21 @@ export function publishBufferMetrics(buffer: {
   status(): BufferStatus;
 }): () => void {
   const registry = buffer.options.metrics ?? defaultMetrics;
+  let ofThisScrape: BufferStatus | undefined;
+  // A scrape collects all its families in one turn: read once, their numbers add up.
+  const readStatus = (): BufferStatus => {
+    if (ofThisScrape === undefined) {
+      ofThisScrape = buffer.status();
+      queueMicrotask(() => {
+        ofThisScrape = undefined;
+      });
+    }
+    return ofThisScrape;
+  };
   const gauge = (name: string, help: string, read: (status: BufferStatus) => number) =>
-    publishMetric(registry, { type: "gauge", name, help }, () => read(buffer.status()));
+    publishMetric(registry, { type: "gauge", name, help }, () => read(readStatus()));
   const counter = (name: string, help: string, read: (status: BufferStatus) => number) =>
-    publishMetric(registry, { type: "counter", name, help }, () => read(buffer.status()));
+    publishMetric(registry, { type: "counter", name, help }, () => read(readStatus()));
   const withdraw = [
     gauge("millrace_buffer_rows", "Payloads in the buffer file.", ({ rows }) => rows),
     gauge("millrace_buffer_bytes", "Payload bytes in the buffer file.", ({ bytes }) => bytes),
@@ -55,8 +66,7 @@ export function publishBufferMetrics(buffer: {
         labelNames: ["state"],
       },
       () => {
-        // One read, so that the states add up.
-        const status = buffer.status();
+        const status = readStatus();
         return [
           { labels: { state: "pending" }, value: status.pendingRows },
           { labels: { state: "claimed" }, value: status.claimedRows },
@@ -75,7 +85,7 @@ export function publishBufferMetrics(buffer: {
         help: "Payloads dropped unread since the file was created.",
         labelNames: ["reason"],
       },
-      () => [{ labels: { reason: "dropped_oldest" }, value: buffer.status().droppedRows }],
+      () => [{ labels: { reason: "dropped_oldest" }, value: readStatus().droppedRows }],
     ),
     counter(
       "millrace_buffer_lost_rows_total",
@@ -91,7 +101,7 @@ export function publishBufferMetrics(buffer: {
         labelNames: ["outcome"],
       },
       () => {
-        const { salvages } = buffer.status();
+        const { salvages } = readStatus();
         return [
           { labels: { outcome: "complete" }, value: salvages.complete },
           { labels: { outcome: "partial" }, value: salvages.partial },
@@ -112,7 +122,7 @@ export function publishBufferMetrics(buffer: {
         labelNames: ["reason"],
       },
       () => {
-        const { rejectedRows, walRejectedRows, diskLowRows, failedRows } = buffer.status();
+        const { rejectedRows, walRejectedRows, diskLowRows, failedRows } = readStatus();
         return [
           { labels: { reason: "full" }, value: rejectedRows },
           { labels: { reason: "wal" }, value: walRejectedRows },

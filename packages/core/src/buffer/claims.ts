@@ -62,6 +62,8 @@ interface ClaimRow {
   convicted: string;
 }
 
+type ClaimRange = Pick<ClaimRow, "lo" | "hi" | "rows" | "bytes">;
+
 type PayloadRow = [
   id: number,
   receivedAt: number,
@@ -86,6 +88,7 @@ export class ClaimSession {
   readonly #owner: string;
   readonly #worker: number;
   readonly #sizes: Statement<[number], { id: number; bytes: number }>;
+  readonly #range: Statement<[number, number], ClaimRange>;
   readonly #payloads: Statement<[number, number], PayloadRow>;
 
   constructor({ path, owner, worker, durability }: ClaimSessionOptions) {
@@ -100,6 +103,11 @@ export class ClaimSession {
     );
     this.#sizes = this.#database.prepare(
       "SELECT id, length(payload) AS bytes FROM payloads WHERE id > ? ORDER BY id",
+    );
+    this.#range = this.#database.prepare(
+      `SELECT coalesce(min(id), 0) AS lo, coalesce(max(id), 0) AS hi, count(*) AS rows,
+         coalesce(sum(bytes), 0) AS bytes
+       FROM (SELECT id, length(payload) AS bytes FROM payloads WHERE id > ? ORDER BY id LIMIT ?)`,
     );
     this.#payloads = this.#database
       .prepare<[number, number]>(
@@ -189,10 +197,11 @@ export class ClaimSession {
     this.#database.close();
   }
 
-  #measure(
-    cursor: number,
-    limits: ClaimLimits,
-  ): Pick<ClaimRow, "lo" | "hi" | "rows" | "bytes"> | undefined {
+  #measure(cursor: number, limits: ClaimLimits): ClaimRange | undefined {
+    const whole = this.#range.get(cursor, limits.maxRows);
+    if (whole !== undefined && whole.bytes <= limits.maxBytes) {
+      return whole.rows === 0 ? undefined : whole;
+    }
     let lo = 0;
     let hi = 0;
     let rows = 0;

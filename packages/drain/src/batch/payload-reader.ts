@@ -11,7 +11,10 @@ export class PayloadRefused extends Error {
     | "too_large"
     | "utf8_invalid"
     | "json_invalid"
-    | "not_array";
+    | "not_array"
+    | "kind_unknown"
+    | "otlp_invalid"
+    | "protobuf_invalid";
 
   constructor(code: PayloadRefused["code"], message: string) {
     super(message);
@@ -37,9 +40,7 @@ export function readText(
   payload: Uint8Array,
   { maxInflatedBytes, maxTextBytes }: TextLimits,
 ): string {
-  const bytes = isGzip(payload)
-    ? inflate(payload, maxInflatedBytes)
-    : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const bytes = readBytes(payload, maxInflatedBytes);
   if (!isUtf8(bytes)) throw new PayloadRefused("utf8_invalid", "the payload is not valid UTF-8");
   if (bytes.byteLength > maxTextBytes) {
     throw new PayloadRefused(
@@ -48,6 +49,17 @@ export function readText(
     );
   }
   return bytes.toString("utf8");
+}
+
+/**
+ * The bytes of a payload: inflated when it starts with gzip's magic bytes.
+ *
+ * @throws {@link PayloadRefused}
+ */
+export function readBytes(payload: Uint8Array, maxInflatedBytes: number): Buffer {
+  return isGzip(payload)
+    ? inflate(payload, maxInflatedBytes)
+    : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
 }
 
 /**

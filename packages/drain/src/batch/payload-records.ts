@@ -38,7 +38,8 @@ export function* payloadRecords(
   }
 }
 
-function readRecord(text: string, maxHeapBytes: number): unknown {
+/** @throws {@link RecordRefused} when it would take too much memory. */
+export function readRecord(text: string, maxHeapBytes: number): unknown {
   const heapBytes = heapBytesOf(text);
   if (heapBytes <= maxHeapBytes) return JSON.parse(text);
   throw new RecordRefused(

@@ -5,8 +5,9 @@ import type { RecordMeta } from "../encode/record-meta.ts";
 import { RecordRefused } from "../encode/record-refused.ts";
 import type { Router } from "../encode/router.ts";
 import type { DeadLetter } from "../write/dead-letters.ts";
-import { PayloadRefused, readText, type TextLimits } from "./payload-reader.ts";
-import { type PayloadRecord, payloadRecords } from "./payload-records.ts";
+import { PayloadRefused } from "./payload-reader.ts";
+import type { PayloadRecord } from "./payload-records.ts";
+import { recordsOf, type SourceLimits } from "./payload-source.ts";
 
 /** A record that is encoded and on its way to its table. */
 export interface EncodedRecord {
@@ -25,15 +26,13 @@ export interface Segment {
   deadLetters: DeadLetter[];
 }
 
-export interface SegmentLimits extends TextLimits {
-  /** What reading one record may take of the heap, in bytes. */
-  maxRecordHeapBytes: number;
+export interface SegmentLimits extends SourceLimits {
   /** Encoded characters after which a segment ends; a single record may exceed it. */
   segmentLength: number;
 }
 
 /** What an entry of a segment weighs besides its text, in characters. */
-const ENTRY_LENGTH = 200;
+export const ENTRY_LENGTH = 200;
 
 /**
  * Decodes and encodes a batch piece by piece, so that memory is bounded by one segment and one
@@ -42,13 +41,33 @@ const ENTRY_LENGTH = 200;
  * @param beforePayload called with the id of each payload before its bytes are looked at; no segment
  * then holds records of two payloads.
  */
-export function* readSegments(
+export function readSegments(
   batch: ClaimedBatch,
   router: Router,
   limits: SegmentLimits,
   beforePayload?: (payloadId: number) => void,
 ): Generator<Segment> {
-  const open = new OpenSegment();
+  return readBatch(batch, router, limits, new OpenSegment(), beforePayload);
+}
+
+/** Where {@link readBatch} puts what it has read. */
+export interface SegmentSink<Taken> {
+  /** Characters that it holds; above 0 when it holds anything. */
+  readonly length: number;
+  addRecord(record: EncodedRecord): void;
+  addDeadLetter(letter: DeadLetter): void;
+  /** Hands over what it holds and starts anew. */
+  take(): Taken;
+}
+
+/** {@link readSegments} into any sink, which is taken whenever it is full. */
+export function* readBatch<Taken>(
+  batch: ClaimedBatch,
+  router: Router,
+  limits: SegmentLimits,
+  open: SegmentSink<Taken>,
+  beforePayload?: (payloadId: number) => void,
+): Generator<Taken> {
   for (const payload of batch.payloads) {
     if (batch.convictedIds.includes(payload.id)) {
       const reason = "reading this payload ended the worker thread, probably for want of memory";
@@ -78,8 +97,7 @@ export function refusedByServer(
 }
 
 /** The segment that is being filled. */
-class OpenSegment {
-  /** Characters that it holds; above 0 when it holds anything. */
+class OpenSegment implements SegmentSink<Segment> {
   length = 0;
   #segment: Segment = { records: [], deadLetters: [] };
 
@@ -102,17 +120,16 @@ class OpenSegment {
 }
 
 /** Adds a payload's records to `open`, and yields that whenever it is full. */
-function* readPayload(
+function* readPayload<Taken>(
   payload: BufferedPayload,
   router: Router,
   limits: SegmentLimits,
-  open: OpenSegment,
-): Generator<Segment> {
+  open: SegmentSink<Taken>,
+): Generator<Taken> {
   const meta: RecordMeta = { receivedAt: payload.receivedAt, token: payload.token };
   let recordIndex = 0;
   try {
-    const text = readText(payload.payload, limits);
-    for (const source of payloadRecords(text, limits.maxRecordHeapBytes)) {
+    for (const source of recordsOf(payload, limits)) {
       addRecord(source, { payload, recordIndex, meta }, router, open);
       recordIndex++;
       if (open.length >= limits.segmentLength) yield open.take();
@@ -127,7 +144,7 @@ function addRecord(
   source: PayloadRecord,
   place: Pick<EncodedRecord, "payload" | "recordIndex" | "meta">,
   router: Router,
-  open: OpenSegment,
+  open: SegmentSink<unknown>,
 ): void {
   let table: CompiledTable | undefined;
   try {

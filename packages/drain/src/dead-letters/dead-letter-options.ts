@@ -1,3 +1,4 @@
+import type { Logger, MetricsRegistry } from "@millrace/core";
 import { z } from "zod";
 import { type PostgresDestination, postgresDestinationSchema } from "../postgres.ts";
 import type { DrainSchema } from "../schema/drain-schema.ts";
@@ -40,6 +41,10 @@ export interface DeadLettersOptions {
   schema: DrainSchema | TableDefinition[];
   /** What a gzip payload may inflate to, in bytes, up to 256 MiB. @default 64 MiB */
   maxInflatedBytes?: number | undefined;
+  /** pino-compatible. @default pino at `info` on stderr */
+  logger?: Logger | undefined;
+  /** Where letters that were replayed or discarded are counted, until `close`. @default nowhere */
+  metrics?: MetricsRegistry | undefined;
 }
 
 const MIB = 1024 * 1024;
@@ -55,7 +60,12 @@ export const deadLettersOptionsSchema = z.strictObject({
     .positive()
     .max(256 * MIB)
     .default(64 * MIB),
+  logger: z.custom<Logger>().optional(),
+  metrics: z.custom<MetricsRegistry>().optional(),
 });
+
+/** {@link DeadLettersOptions} after defaults. */
+export type ResolvedDeadLettersOptions = z.output<typeof deadLettersOptionsSchema>;
 
 const filterFields = {
   code: z.string().min(1).optional(),

@@ -1,7 +1,15 @@
-import { Backoff, messageOf, MillraceError, parseOptions, sleep } from "@millrace/core";
+import {
+  Backoff,
+  defaultLogger,
+  messageOf,
+  MillraceError,
+  parseOptions,
+  sleep,
+} from "@millrace/core";
 import type { Client } from "pg";
 import { segmentLimits } from "../batch/segment-limits.ts";
 import { asDrainSchema } from "../drain-options.ts";
+import { migrateWith } from "../migrate.ts";
 import { DEAD_LETTER_TABLE } from "../schema/bookkeeping.ts";
 import type { DrainSchema } from "../schema/drain-schema.ts";
 import { sqlStateOf } from "../write/sqlstate.ts";
@@ -11,12 +19,15 @@ import {
   deadLettersOptionsSchema,
   type ListDeadLettersOptions,
   listOptionsSchema,
+  type ResolvedDeadLettersOptions,
   type ResolvedSelection,
   selectionSchema,
 } from "./dead-letter-options.ts";
 import { type DeadLetterPage, readPage } from "./letter-pages.ts";
 import { LetterReplay, type ReplayedChunk } from "./letter-replay.ts";
+import { publishLetterMetrics } from "./letter-metrics.ts";
 import { OnDemandConnection } from "./on-demand-connection.ts";
+import { Replica } from "./replica.ts";
 import { type Conditions, selectionConditions } from "./selection-sql.ts";
 
 export type { DeadLetterPage, StoredDeadLetter } from "./letter-pages.ts";
@@ -31,8 +42,17 @@ export interface ReplayResult {
   byReason: Record<string, number>;
 }
 
+/** What a handle has done since it was created. */
+export interface DeadLetterCounts {
+  /** Letters that have landed and are gone. */
+  replayed: number;
+  /** Letters that were deleted. */
+  discarded: number;
+}
+
 /** What could not land in a database. */
 export interface DeadLetters {
+  status(): Readonly<DeadLetterCounts>;
   /**
    * Reads one page, the newest letters first.
    *
@@ -92,28 +112,56 @@ const HEAP_MIB = 1_024;
  * @throws {@link MillraceError} `CONFIG_INVALID`.
  */
 export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
+  return openDeadLetters(options, { makesTables: true });
+}
+
+/** {@link createDeadLetters}, also where the tables are somebody else's to make. */
+export function openDeadLetters(
+  options: DeadLettersOptions,
+  { makesTables }: { makesTables: boolean },
+): DeadLetters {
   const resolved = parseOptions(deadLettersOptionsSchema, options, "createDeadLetters");
   const schema = asDrainSchema(resolved.schema);
-  const connection = new OnDemandConnection(resolved.destination, schema);
-  return new DatabaseDeadLetters(connection, schema, resolved.maxInflatedBytes);
+  const connection = new OnDemandConnection(resolved.destination, async (client) => {
+    if (makesTables) await migrateWith(client, schema);
+  });
+  return new DatabaseDeadLetters(connection, schema, resolved);
 }
 
 class DatabaseDeadLetters implements DeadLetters {
   readonly #connection: OnDemandConnection;
   readonly #schema: DrainSchema;
   readonly #maxInflatedBytes: number;
+  readonly #replica: Replica | undefined;
+  readonly #counts: DeadLetterCounts = { replayed: 0, discarded: 0 };
+  readonly #withdrawMetrics: (() => void) | undefined;
   #replay: LetterReplay | undefined;
 
-  constructor(connection: OnDemandConnection, schema: DrainSchema, maxInflatedBytes: number) {
+  constructor(
+    connection: OnDemandConnection,
+    schema: DrainSchema,
+    options: ResolvedDeadLettersOptions,
+  ) {
+    const { destination, maxInflatedBytes, logger = defaultLogger(), metrics } = options;
     this.#connection = connection;
     this.#schema = schema;
     this.#maxInflatedBytes = maxInflatedBytes;
+    this.#replica =
+      destination.readConnectionString === undefined
+        ? undefined
+        : new Replica(destination, destination.readConnectionString, logger);
+    this.#withdrawMetrics = metrics && publishLetterMetrics(metrics, this);
+  }
+
+  status(): DeadLetterCounts {
+    return { ...this.#counts };
   }
 
   async list(options: ListDeadLettersOptions = {}): Promise<DeadLetterPage> {
     const resolved = parseOptions(listOptionsSchema, options, "deadLetters.list");
     try {
-      return await this.#connection.transaction((client) => readPage(client, resolved));
+      const read = (client: Client) => readPage(client, resolved);
+      return (await this.#replica?.read(read)) ?? (await this.#connection.transaction(read));
     } catch (error) {
       throw failed("list", error);
     }
@@ -126,7 +174,9 @@ class DatabaseDeadLetters implements DeadLetters {
       const lastId = await this.#lastId();
       let ids = await this.#nextChunk(resolved, 0, lastId);
       while (ids.length > 0) {
-        add(result, await this.#replayChunk(ids));
+        const chunk = await this.#replayChunk(ids);
+        this.#counts.replayed += chunk.replayed;
+        add(result, chunk);
         ids = await this.#nextChunk(resolved, ids.at(-1) ?? lastId, lastId);
       }
       return result;
@@ -146,6 +196,7 @@ class DatabaseDeadLetters implements DeadLetters {
           discardSome(client, conditions),
         );
         discarded += rows;
+        this.#counts.discarded += rows;
         if (rows < DISCARD_LETTERS) return discarded;
       }
     } catch (error) {
@@ -153,8 +204,10 @@ class DatabaseDeadLetters implements DeadLetters {
     }
   }
 
-  close(): Promise<void> {
-    return this.#connection.close();
+  async close(): Promise<void> {
+    this.#withdrawMetrics?.();
+    await this.#replica?.close();
+    await this.#connection.close();
   }
 
   /** The newest letter: those that come later are not for this call. */

@@ -1,8 +1,6 @@
 import { MillraceError } from "@millrace/core";
 import type { Client } from "pg";
-import { migrateWith } from "../migrate.ts";
 import type { PostgresDestination } from "../postgres.ts";
-import type { DrainSchema } from "../schema/drain-schema.ts";
 import { type Connection, connect } from "../write/connection.ts";
 
 /** How long a connection that nobody uses stays open, in milliseconds. */
@@ -11,15 +9,16 @@ const IDLE_MS = 5_000;
 /** One connection, opened when somebody needs it and closed when nobody has for a while. */
 export class OnDemandConnection {
   readonly #destination: PostgresDestination;
-  readonly #schema: DrainSchema;
+  readonly #prepare: (client: Client) => Promise<unknown>;
   #connection: Connection | undefined;
   #lastUse: Promise<unknown> = Promise.resolve();
   #idleTimer: NodeJS.Timeout | undefined;
   readonly #closing = new AbortController();
 
-  constructor(destination: PostgresDestination, schema: DrainSchema) {
+  /** `prepare` runs on each new connection, outside of a transaction. */
+  constructor(destination: PostgresDestination, prepare: (client: Client) => Promise<unknown>) {
     this.#destination = destination;
-    this.#schema = schema;
+    this.#prepare = prepare;
   }
 
   /**
@@ -76,7 +75,7 @@ export class OnDemandConnection {
     if (this.#closing.signal.aborted) throw closedError();
     if (this.#connection === undefined) {
       this.#connection = await connect(this.#destination, this.#closing.signal);
-      await migrateWith(this.#connection.client, this.#schema);
+      await this.#prepare(this.#connection.client);
       if (this.#closing.signal.aborted) throw closedError();
     }
     return this.#connection;
@@ -112,7 +111,7 @@ async function begin(client: Client, statementTimeoutMs: number): Promise<void> 
 function closedError(cause?: unknown): MillraceError {
   return new MillraceError(
     "ILLEGAL_STATE",
-    "the dead letters were closed: what had not been committed is as it was",
+    "the connection was closed by its owner: what had not been committed is as it was",
     { cause },
   );
 }

@@ -2,7 +2,7 @@ import type { ColumnDefinition, ColumnType } from "../schema/columns.ts";
 import { jsonProblem } from "./json-text.ts";
 import { RecordRefused, showValue } from "./record-refused.ts";
 import { textProblem } from "./text-problem.ts";
-import { timestampText } from "./timestamp-text.ts";
+import { nanosecondsText, timestampText } from "./timestamp-text.ts";
 
 /**
  * A value as PostgreSQL's input function for the type reads it.
@@ -38,6 +38,11 @@ const READERS: Readonly<Record<ColumnType, ValueReader>> = {
 /** Types whose texts may hold characters that COPY escapes. */
 const ESCAPED_TYPES: ReadonlySet<ColumnType> = new Set(["text", "jsonb", "text[]"]);
 
+/** All digits are read: a double has too few for them. */
+function readNanoseconds(value: unknown): string | undefined {
+  return typeof value === "string" && /^\d{1,30}$/.test(value) ? nanosecondsText(value) : undefined;
+}
+
 /** Reads one column's value from records. */
 export class ColumnReader {
   readonly name: string;
@@ -47,16 +52,18 @@ export class ColumnReader {
   readonly emptyAsNull: boolean;
   /** Whether the text may hold characters that COPY escapes. */
   readonly needsEscape: boolean;
+  readonly #unit: ColumnDefinition["unit"];
   readonly #read: ValueReader;
 
-  constructor(name: string, { type, field, required, emptyAsNull }: ColumnDefinition) {
+  constructor(name: string, { type, field, required, emptyAsNull, unit }: ColumnDefinition) {
     this.name = name;
     this.field = field;
     this.type = type;
     this.required = required ?? false;
     this.emptyAsNull = emptyAsNull ?? false;
     this.needsEscape = ESCAPED_TYPES.has(type);
-    this.#read = READERS[type];
+    this.#unit = unit;
+    this.#read = unit === "nanoseconds" ? readNanoseconds : READERS[type];
   }
 
   /**
@@ -70,7 +77,13 @@ export class ColumnReader {
       return null;
     }
     const text = this.#read(value);
-    if (text === undefined) throw this.#refused(problemOf(this.type, value));
+    if (text === undefined) {
+      throw this.#refused(
+        this.#unit === "nanoseconds"
+          ? `expected a string of Unix nanoseconds of the years 1970 to 9999, got ${showValue(value)}`
+          : problemOf(this.type, value),
+      );
+    }
     return text;
   }
 
@@ -121,7 +134,8 @@ function isInteger(value: unknown): value is number {
 
 function arrayProblem(value: unknown): string | undefined {
   if (!Array.isArray(value)) return `expected an array of strings, got ${showValue(value)}`;
-  for (const [index, element] of value.entries()) {
+  for (let index = 0; index < value.length; index++) {
+    const element: unknown = value[index];
     if (typeof element !== "string") {
       return `expected an array of strings, element ${index} is ${showValue(element)}`;
     }
@@ -131,8 +145,14 @@ function arrayProblem(value: unknown): string | undefined {
   return undefined;
 }
 
+const QUOTED = /["\\]/;
+
 /** @see https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
 function arrayText(elements: readonly string[]): string {
-  const quoted = elements.map((element) => `"${element.replaceAll(/["\\]/g, String.raw`\$&`)}"`);
-  return `{${quoted.join(",")}}`;
+  let text = "";
+  for (const element of elements) {
+    const escaped = QUOTED.test(element) ? element.replace(/["\\]/g, String.raw`\$&`) : element;
+    text += text === "" ? `"${escaped}"` : `,"${escaped}"`;
+  }
+  return `{${text}}`;
 }

@@ -36,6 +36,18 @@ export function microsecondsText(microseconds: number): string | undefined {
   )}:${twoDigits(second % 60)}.${digits}+00`;
 }
 
+/** Where in such a text the six digits of the fraction begin. */
+const FRACTION_AT = "2026-11-23 04:36:27.".length;
+
+/** {@link timestampText} of a string of whole nanoseconds, cut to microseconds. */
+export function nanosecondsText(nanoseconds: string): string | undefined {
+  const microseconds = BigInt(nanoseconds) / 1_000n;
+  const fraction = microseconds % 1_000_000n;
+  // Whole seconds stay exact in a double long after microseconds are not, from 2255 on.
+  const text = microsecondsText(Number(microseconds - fraction));
+  return text && `${text.slice(0, FRACTION_AT)}${String(1_000_000n + fraction).slice(1)}+00`;
+}
+
 let lastDays = Number.NaN;
 let lastDate = "";
 

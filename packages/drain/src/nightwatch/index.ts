@@ -29,6 +29,13 @@ export interface NightwatchOptions {
    * @default true
    */
   readonly rollups?: boolean | undefined;
+  /**
+   * Give `nightwatch_issues` a `status`, and write an alert to `millrace_alerts` when an issue is new, or
+   * seen again after it was resolved, in the transaction that lands it. `createAlertDispatcher` sends them.
+   *
+   * @default false
+   */
+  readonly alerts?: boolean | undefined;
 }
 
 /**
@@ -58,7 +65,7 @@ export function nightwatch(options: NightwatchOptions = {}): DrainSchema {
   const tables = [...executionTables(partitionBy), ...eventTables(partitionBy)];
   return {
     tables,
-    upserts: upserts(),
+    upserts: upserts(options.alerts ?? false),
     ...(options.rollups !== false && { rollups: rollups() }),
   };
 }

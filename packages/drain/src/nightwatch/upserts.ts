@@ -3,7 +3,7 @@ import { defineUpsert, type UpsertDefinition } from "../schema/upsert.ts";
 import { user } from "./columns.ts";
 
 /** Exceptions grouped into issues, what each user did, and the users themselves. */
-export function upserts(): UpsertDefinition[] {
+export function upserts(alerts: boolean): UpsertDefinition[] {
   return [
     defineUpsert("nightwatch_issues", {
       match: { t: "exception" },
@@ -22,6 +22,7 @@ export function upserts(): UpsertDefinition[] {
         line: integer("line"),
         last_trace_id: text("trace_id"),
       },
+      alerts,
     }),
     defineUpsert("nightwatch_user_counters", {
       match: { t: ["request", "exception", "job-attempt", "queued-job", "log"] },

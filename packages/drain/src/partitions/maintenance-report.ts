@@ -11,13 +11,15 @@ export interface MaintenanceCounts {
   /** Times that a lock was held by somebody else; tried again soon. */
   maintenanceSkips: number;
   maintenanceFailures: number;
+  /** Times that old rows of the ledger, of rollups or of alerts could not be deleted. */
+  pruneFailures: number;
 }
 
 /** Something about a table's partitions that a person should know. */
 export interface MaintenanceProblem {
   table: string;
-  /** `note`: it stays like this. `failure`: it is tried again. */
-  kind: "note" | "failure";
+  /** `note`: it stays like this. `failure` of partitions and `prune` of old rows: it is tried again. */
+  kind: "note" | "failure" | "prune";
   reason: string;
 }
 
@@ -39,6 +41,7 @@ export function createMaintenanceCounts(): MaintenanceCounts {
     expiredRowsDeleted: 0,
     maintenanceSkips: 0,
     maintenanceFailures: 0,
+    pruneFailures: 0,
   };
 }
 
@@ -65,6 +68,9 @@ export class MaintenanceLog {
       if (kind === "failure") {
         const message = "a table's partitions could not be looked after: trying again";
         this.#throttle.warn(table, () => ({ table, reason }), message);
+      } else if (kind === "prune") {
+        const message = "old rows of a table could not be deleted, it grows: trying again";
+        this.#throttle.warn(`prune ${table}`, () => ({ table, reason }), message);
       } else if (!this.#noted.has(`${table} ${reason}`)) {
         this.#noted.add(`${table} ${reason}`);
         this.#logger.warn({ table, reason }, "a table's partitions are not looked after");
@@ -106,6 +112,11 @@ export function publishMaintenanceMetrics(
       "millrace_drain_partition_maintenance_failures_total",
       "Times that partitions could not be made or dropped.",
       "maintenanceFailures",
+    ),
+    total(
+      "millrace_drain_prune_failures_total",
+      "Times that old rows of the ledger, of rollups or of alerts could not be deleted.",
+      "pruneFailures",
     ),
   ];
   return () => {

@@ -47,6 +47,11 @@ export class WorkerHandle {
     this.#watchdog.unref();
   }
 
+  /** How long nothing was heard of the thread, in milliseconds; 0 while it loads. */
+  get silentMs(): number {
+    return this.#isLoaded ? performance.now() - this.#lastHeardAt : 0;
+  }
+
   /** Lets the thread land what is pending; when `signal` fires it is ended as it stands. */
   async drain(signal: AbortSignal): Promise<void> {
     this.#isDraining = true;

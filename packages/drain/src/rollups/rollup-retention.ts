@@ -41,11 +41,11 @@ export function planRollupPruning(
  */
 export async function pruneRollups(
   client: Pick<Client, "query">,
-  schema: DrainSchema,
+  { rollups = [] }: Pick<DrainSchema, "rollups">,
   now: Date,
 ): Promise<number> {
   let pruned = 0;
-  for (const pruning of planRollupPruning(schema.rollups ?? [], now)) {
+  for (const pruning of planRollupPruning(rollups, now)) {
     for (let statement = 0; statement < MAX_STATEMENTS; statement++) {
       const rows = await prune(client, pruning);
       pruned += rows;

@@ -23,6 +23,8 @@ export interface ColumnDefinition {
   readonly required?: boolean | undefined;
   /** Store `""` as NULL; text columns only. */
   readonly emptyAsNull?: boolean | undefined;
+  /** What a `timestamptz` counts; seconds unless it says nanoseconds. */
+  readonly unit?: "nanoseconds" | undefined;
 }
 
 /** What every column builder takes besides the field. */
@@ -83,6 +85,17 @@ export function double(field: string, options: ColumnOptions = {}): ColumnDefini
  */
 export function timestamptz(field: string, options: ColumnOptions = {}): ColumnDefinition {
   return column("timestamptz", field, options);
+}
+
+/**
+ * A `timestamptz` column from a string of whole Unix nanoseconds, which no JSON number holds exactly;
+ * cut to microseconds.
+ */
+export function timestamptzNanoseconds(
+  field: string,
+  options: ColumnOptions = {},
+): ColumnDefinition {
+  return { ...column("timestamptz", field, options), unit: "nanoseconds" };
 }
 
 /** A `jsonb` column from any JSON value but null, which is stored as SQL NULL. */

@@ -1,4 +1,5 @@
 import { rollupStatements } from "../rollups/rollup-ddl.ts";
+import { ALERT_STATEMENTS } from "./alert-tables.ts";
 import { EVENTS_TABLE } from "./events-table.ts";
 import type { ColumnDefinition, ColumnType } from "./columns.ts";
 import type { DrainSchema } from "./drain-schema.ts";
@@ -36,6 +37,7 @@ export function tableStatements(schema: DrainSchema): string[] {
     ...schema.upserts.flatMap(upsertTableStatements),
     ...rollupStatements(schema.rollups ?? []),
     ...eventsTableStatements(),
+    ...(schema.upserts.some(({ alerts }) => alerts === true) ? ALERT_STATEMENTS : []),
   ];
 }
 
@@ -62,6 +64,7 @@ function upsertTableStatements(upsert: UpsertDefinition): string[] {
     (name) => `${quoteIdentifier(name)} bigint NOT NULL DEFAULT 0`,
   );
   const unknownFields = upsert.keepUnknownFields ? ["unknown_fields jsonb"] : [];
+  const alerts = upsert.alerts === true ? ALERT_COLUMNS : [];
   return [
     createTable(upsert.name, [
       "token text NOT NULL",
@@ -71,15 +74,25 @@ function upsertTableStatements(upsert: UpsertDefinition): string[] {
       "last_seen_at timestamptz NOT NULL",
       ...columnLines(upsert.latest),
       ...unknownFields,
+      ...alerts,
       `PRIMARY KEY (${["token", ...Object.keys(upsert.key)].map(quoteIdentifier).join(", ")})`,
     ]),
     ...addColumns(upsert.name, [
       ...counts,
       ...columnLines(upsert.latest, "nullable"),
       ...unknownFields,
+      ...alerts,
     ]),
   ];
 }
+
+/** `alerted_in` is the statement that wrote the row's last alert: no other column tells which one did. */
+const ALERT_COLUMNS: readonly string[] = [
+  "status text NOT NULL DEFAULT 'open'",
+  "resolved_at timestamptz",
+  "reopened_at timestamptz",
+  "alerted_in uuid",
+];
 
 function eventsTableStatements(): string[] {
   return [

@@ -13,6 +13,31 @@ export interface DrainSchema {
 }
 
 /**
+ * One schema of several, as the tables of `nightwatch()`, of `otel()` and of your own.
+ *
+ * @example
+ * ```ts
+ * import { combineSchemas } from "@millrace/drain";
+ * import { nightwatch } from "@millrace/drain/nightwatch";
+ * import { otel } from "@millrace/drain/otel";
+ *
+ * export const schema = combineSchemas(nightwatch(), otel());
+ * ```
+ */
+export function combineSchemas(
+  ...schemas: ReadonlyArray<DrainSchema | readonly TableDefinition[]>
+): DrainSchema {
+  const whole = schemas.map((schema) =>
+    "tables" in schema ? schema : { tables: schema, upserts: [] },
+  );
+  return {
+    tables: whole.flatMap(({ tables }) => tables),
+    upserts: whole.flatMap(({ upserts }) => upserts),
+    rollups: whole.flatMap((schema) => schema.rollups ?? []),
+  };
+}
+
+/**
  * Checks each declaration and that they agree with one another.
  *
  * @throws {@link MillraceError} `DRAIN_TABLE_INVALID`, also for two tables of one name or two

@@ -26,6 +26,8 @@ export interface UpsertDefinition {
   readonly latest: Readonly<Record<string, ColumnDefinition>>;
   /** Whether a column `unknown_fields` keeps what the latest record holds besides all this. */
   readonly keepUnknownFields: boolean;
+  /** Whether rows have a status, and news of them are written to the outbox of alerts. */
+  readonly alerts?: boolean | undefined;
 }
 
 /** What {@link defineUpsert} takes besides the name. */
@@ -58,6 +60,13 @@ export interface UpsertOptions {
    * @default false
    */
   readonly keepUnknownFields?: boolean | undefined;
+  /**
+   * Give rows a `status` (`open`, `resolved` or whatever else you set) and `resolved_at`, and write
+   * an alert when a row appears, or is seen again after it was resolved. For `createAlertDispatcher`.
+   *
+   * @default false
+   */
+  readonly alerts?: boolean | undefined;
 }
 
 /** Types of which PostgreSQL and we call the same values equal: no key may occur twice in a statement. */
@@ -77,6 +86,8 @@ const OWN_UPSERT_COLUMNS: readonly string[] = [
   "last_seen_at",
   "unknown_fields",
 ];
+/** Columns that those with `alerts` have as well. */
+const OWN_ALERT_COLUMNS: readonly string[] = ["status", "resolved_at", "reopened_at", "alerted_in"];
 
 /**
  * Declares a table that holds one row per token and key: counts, when the key was first and last
@@ -109,6 +120,7 @@ export function defineUpsert(name: string, options: UpsertOptions): UpsertDefini
     counts: { ...options.counts },
     latest: { ...options.latest },
     keepUnknownFields: options.keepUnknownFields ?? false,
+    ...(options.alerts === true && { alerts: true }),
   };
   checkUpsert(upsert);
   return upsert;
@@ -117,6 +129,8 @@ export function defineUpsert(name: string, options: UpsertOptions): UpsertDefini
 /** @throws {@link MillraceError} `DRAIN_TABLE_INVALID`. */
 export function checkUpsert(upsert: UpsertDefinition): void {
   const { name, key, counts, latest } = upsert;
+  const own =
+    upsert.alerts === true ? [...OWN_UPSERT_COLUMNS, ...OWN_ALERT_COLUMNS] : OWN_UPSERT_COLUMNS;
   checkTableName(name);
   if (!Array.isArray(upsert.match?.t)) throw tableInvalid(name, "match.t must be an array");
   if (new Set(upsert.match.t).size !== upsert.match.t.length) {
@@ -124,15 +138,15 @@ export function checkUpsert(upsert: UpsertDefinition): void {
   }
   for (const type of upsert.match.t) checkRecordType(name, type);
   if (Object.keys(key).length === 0) throw tableInvalid(name, "a key needs a column");
-  checkColumns(name, key, OWN_UPSERT_COLUMNS);
+  checkColumns(name, key, own);
   for (const [column, { type }] of Object.entries(key)) {
     if (!KEY_TYPES.has(type)) throw tableInvalid(name, `${column}: ${type} cannot be in a key`);
   }
-  checkColumns(name, latest, OWN_UPSERT_COLUMNS);
+  checkColumns(name, latest, own);
   checkColumnNames(
     name,
     [...Object.keys(key), ...Object.keys(counts), ...Object.keys(latest)],
-    OWN_UPSERT_COLUMNS,
+    own,
   );
   checkField(name, "first_seen_at", upsert.occurredAt);
   for (const [column, condition] of Object.entries(counts)) {

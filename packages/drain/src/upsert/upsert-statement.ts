@@ -1,3 +1,4 @@
+import { type Merge, withAlerts } from "../alerts/outbox-sql.ts";
 import { UNKNOWN_FIELDS } from "../encode/unknown-fields.ts";
 import { sqlType } from "../schema/ddl.ts";
 import { quoteIdentifier } from "../schema/identifier.ts";
@@ -12,12 +13,12 @@ export interface UpsertStatement {
 }
 
 /** How a column merges with what is stored. */
-type Merge = "key" | "add" | "least" | "greatest" | "latest";
+type ColumnMerge = "key" | "add" | "least" | "greatest" | "latest";
 
 interface MergedColumn {
   readonly name: string;
   readonly sqlType: string;
-  readonly merge: Merge;
+  readonly merge: ColumnMerge;
 }
 
 /**
@@ -31,15 +32,18 @@ export function upsertSql(upsert: UpsertDefinition): string {
     .filter(({ merge }) => merge === "key")
     .map(({ name }) => quoteIdentifier(name));
   const updates = columns.filter(({ merge }) => merge !== "key").map(updateOf);
+  const values = columns.map(({ sqlType: type }, index) => `value${index + 1}::${type}`);
   const parameters = columns.map((_, index) => `$${index + 1}::text[]`);
   const aliases = columns.map((_, index) => `value${index + 1}`);
-  const casts = columns.map(({ sqlType: type }, index) => `value${index + 1}::${type}`);
-  return [
-    `INSERT INTO ${quoteIdentifier(upsert.name)} AS stored (${names.join(", ")})`,
-    `SELECT ${casts.join(", ")}`,
-    `FROM unnest(${parameters.join(", ")}) AS batch (${aliases.join(", ")})`,
-    `ON CONFLICT (${keys.join(", ")}) DO UPDATE SET ${updates.join(", ")}`,
-  ].join("\n");
+  const merge: Merge = { table: quoteIdentifier(upsert.name), names, values, updates };
+  const sql = ({ table, names: into, values: from, updates: set }: Merge) =>
+    [
+      `INSERT INTO ${table} AS stored (${into.join(", ")})`,
+      `SELECT ${from.join(", ")}`,
+      `FROM unnest(${parameters.join(", ")}) AS batch (${aliases.join(", ")})`,
+      `ON CONFLICT (${keys.join(", ")}) DO UPDATE SET ${set.join(", ")}`,
+    ].join("\n");
+  return upsert.alerts === true ? withAlerts(upsert, merge, sql) : sql(merge);
 }
 
 /** The parameters of {@link upsertSql} for `rows`, in their order. */
@@ -72,7 +76,7 @@ function mergedColumns(upsert: UpsertDefinition): MergedColumn[] {
   ];
 }
 
-function declared(columns: UpsertDefinition["key"], merge: Merge): MergedColumn[] {
+function declared(columns: UpsertDefinition["key"], merge: ColumnMerge): MergedColumn[] {
   return Object.entries(columns).map(([name, { type }]) => ({
     name,
     sqlType: sqlType(type),

@@ -1,17 +1,14 @@
 import type { ClaimedBatch } from "@millrace/core/buffer";
 import type { Client } from "pg";
 import { PayloadTexts } from "../batch/payload-texts.ts";
-import {
-  type EncodedRecord,
-  readSegments,
-  refusedByServer,
-  type SegmentLimits,
-} from "../batch/segments.ts";
+import { readCopySegments } from "../batch/copy-segments.ts";
+import { readSegments, refusedByServer, type SegmentLimits } from "../batch/segments.ts";
 import type { Router } from "../encode/router.ts";
-import type { CompiledUpserts, UpsertGroups } from "../upsert/compiled-upserts.ts";
+import type { CompiledUpserts } from "../upsert/compiled-upserts.ts";
+import { copyIn } from "./copy.ts";
 import { copyDeadLetters, type DeadLetter } from "./dead-letters.ts";
 import { Isolation } from "./isolation.ts";
-import { collect, CopyRefused, copyRecords, runUpserts } from "./landing.ts";
+import { runUpserts } from "./landing.ts";
 import { type BeginOptions, beginBatch, commitBatch } from "./ledger.ts";
 import type { TableBreakers } from "./table-breaker.ts";
 
@@ -71,51 +68,68 @@ export class BatchWriter {
   }
 
   async #write(client: Client, batch: ClaimedBatch, mode: WriteMode): Promise<LandedBatch> {
-    const { router, upserts, limits, breakers } = this.#options;
     const landed = nothingLanded();
     if (!(await beginBatch(client, this.#options, batch))) return { ...landed, wasLanded: true };
-    // A deferred constraint would speak at COMMIT, when it is too late to tell whom it means.
-    if (mode.isolating) await client.query("SET CONSTRAINTS ALL IMMEDIATE");
+    if (mode.isolating) await this.#landIsolating(client, batch, mode, landed);
+    else await this.#landWhole(client, batch, mode, landed);
+    await commitBatch(client);
+    return landed;
+  }
+
+  /** The first refused row ends it. */
+  async #landWhole(
+    client: Client,
+    batch: ClaimedBatch,
+    { onProgress }: WriteMode,
+    landed: LandedBatch,
+  ): Promise<void> {
+    const { router, upserts, limits } = this.#options;
     const groups = upserts.createGroups();
+    const segments = readCopySegments(batch, router, limits, (record, meta) =>
+      upserts.collect(groups, record, meta),
+    );
+    for (const { tables, deadLetters } of segments) {
+      for (const [{ name, copySql }, text] of tables) {
+        if (copySql !== undefined) await copyIn(client, copySql, text.bytes());
+        countRecords(landed, name, text.lines);
+      }
+      await copyDeadLetters(client, batch.batchId, deadLetters);
+      countDeadLetters(landed, deadLetters);
+      onProgress();
+    }
+    await runUpserts(client, upserts, groups);
+  }
+
+  /** Every row that is refused becomes a dead letter. */
+  async #landIsolating(
+    client: Client,
+    batch: ClaimedBatch,
+    { beforePayload, onProgress }: WriteMode,
+    landed: LandedBatch,
+  ): Promise<void> {
+    const { router, upserts, limits, breakers } = this.#options;
+    // A deferred constraint would speak at COMMIT, when it is too late to tell whom it means.
+    await client.query("SET CONSTRAINTS ALL IMMEDIATE");
     const texts = new PayloadTexts(limits);
     const isolation = new Isolation({
       client,
       upserts,
       breakers,
-      onProgress: mode.onProgress,
-      onLanded: (records) => countRecords(landed, records),
+      onProgress,
+      onLanded: (records) => {
+        for (const { table } of records) countRecords(landed, table.name, 1);
+      },
     });
-    for (const segment of readSegments(batch, router, limits, mode.beforePayload)) {
-      if (mode.isolating) {
-        for (const refused of await isolation.land(segment.records)) {
-          const { payload, recordIndex } = refused.record;
-          const content = texts.recordBytes(payload, recordIndex);
-          segment.deadLetters.push(refusedByServer(refused.record, content, refused));
-        }
-      } else {
-        await this.#land(client, segment.records, groups);
-        countRecords(landed, segment.records);
+    for (const segment of readSegments(batch, router, limits, beforePayload)) {
+      for (const refused of await isolation.land(segment.records)) {
+        const { payload, recordIndex } = refused.record;
+        const content = texts.recordBytes(payload, recordIndex);
+        segment.deadLetters.push(refusedByServer(refused.record, content, refused));
       }
       await copyDeadLetters(client, batch.batchId, segment.deadLetters);
       countDeadLetters(landed, segment.deadLetters);
-      mode.onProgress();
+      onProgress();
     }
-    await runUpserts(client, upserts, groups);
-    await commitBatch(client);
-    return landed;
-  }
-
-  async #land(
-    client: Client,
-    records: readonly EncodedRecord[],
-    groups: UpsertGroups,
-  ): Promise<void> {
-    try {
-      await copyRecords(client, records);
-    } catch (error) {
-      throw error instanceof CopyRefused ? error.cause : error;
-    }
-    collect(this.#options.upserts, groups, records);
   }
 }
 
@@ -123,10 +137,8 @@ function nothingLanded(): LandedBatch {
   return { wasLanded: false, records: new Map(), deadLetters: new Map(), deadPayloads: 0 };
 }
 
-function countRecords(landed: LandedBatch, records: readonly EncodedRecord[]): void {
-  for (const { table } of records) {
-    landed.records.set(table.name, (landed.records.get(table.name) ?? 0) + 1);
-  }
+function countRecords(landed: LandedBatch, table: string, records: number): void {
+  landed.records.set(table, (landed.records.get(table) ?? 0) + records);
 }
 
 function countDeadLetters(landed: LandedBatch, letters: readonly DeadLetter[]): void {

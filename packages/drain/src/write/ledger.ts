@@ -9,6 +9,8 @@ export interface BeginOptions {
   bufferId: string;
   /** How long the server may take for one statement, in milliseconds. */
   statementTimeoutMs: number;
+  /** How long one statement may wait for a lock, in milliseconds. */
+  lockTimeoutMs: number;
   synchronousCommit: "on" | "off";
 }
 
@@ -25,7 +27,7 @@ export interface BeginOptions {
  */
 export async function beginBatch(
   client: Client,
-  { bufferId, statementTimeoutMs, synchronousCommit }: BeginOptions,
+  { bufferId, statementTimeoutMs, lockTimeoutMs, synchronousCommit }: BeginOptions,
   { batchId, payloads }: ClaimedBatch,
 ): Promise<boolean> {
   const first = payloads[0]?.id ?? 0;
@@ -35,7 +37,7 @@ export async function beginBatch(
   const results = (await client.query(
     `BEGIN ISOLATION LEVEL READ COMMITTED;
      SET LOCAL synchronous_commit = ${synchronousCommit};
-     SET LOCAL lock_timeout = '10s';
+     SET LOCAL lock_timeout = ${lockTimeoutMs};
      SET LOCAL statement_timeout = ${statementTimeoutMs};
      SET LOCAL tcp_keepalives_idle = 10;
      SET LOCAL tcp_keepalives_interval = 5;

@@ -5,7 +5,7 @@ import type { NamedToken } from "../ingest-options.ts";
 import { tokenHash } from "./token-hash.ts";
 
 /** The name that payloads carry when every token is accepted. */
-const ANY_TOKEN_NAME = "default";
+export const ANY_TOKEN_NAME = "default";
 
 /** Finds the name of a token by the hash that came with a frame. */
 export interface TokenStore {

@@ -6,10 +6,9 @@ import {
 } from "node:tls";
 import { messageOf, MillraceError } from "@millrace/core";
 import type { IngestErrorCode } from "../errors.ts";
-import { REFUSED } from "../framing/replies.ts";
 import type { LingeringClose } from "../lingering-close.ts";
 import type { RefusalReason } from "../refusal.ts";
-import { Admission, type AdmissionOptions } from "./admission.ts";
+import type { Admission } from "./admission.ts";
 import { type BoundAddress, listen, type ListenTarget } from "./listen.ts";
 
 /** Over the limits, this many at a time are let down gently; beyond them connections are cut. */
@@ -17,7 +16,10 @@ const MAX_TURNED_AWAY = 256;
 /** Replies that a client may leave unread in our memory before we stop reading its frames. */
 const UNREAD_REPLY_BYTES = 16 * 1024;
 
-export interface AcceptorOptions extends AdmissionOptions, ListenTarget {
+export interface AcceptorOptions extends ListenTarget {
+  /** Acceptors of one server share it, so that its limits hold over all of them together. */
+  admission: Admission;
+  maxConnections: number;
   tls?: TlsOptions | undefined;
   handshakeTimeoutMs: number;
   lingering: LingeringClose;
@@ -29,6 +31,8 @@ export interface AcceptorHandlers {
   /** Ready for frames: admitted, and its handshake done. */
   onConnection(socket: Socket): void;
   onRefused(reason: RefusalReason, remoteAddress: string | undefined): void;
+  /** What a connection that may not come in is told. */
+  refusalText(reason: RefusalReason): string;
   onSocketError(error: Error): void;
   /** The listener itself is in trouble, as when file handles run out. */
   onListenerError(error: Error): void;
@@ -51,7 +55,7 @@ export class Acceptor {
   constructor(options: AcceptorOptions, handlers: AcceptorHandlers) {
     this.#options = options;
     this.#handlers = handlers;
-    this.#admission = new Admission(options);
+    this.#admission = options.admission;
     this.#server = createServer({
       allowHalfOpen: true,
       noDelay: true,
@@ -62,11 +66,6 @@ export class Acceptor {
       this.#tls = this.#createTls(options.tls);
       this.#probeTls = this.#createTls({ ...options.tls, requestCert: false });
     }
-  }
-
-  /** Admitted and not closed yet, handshakes included. */
-  get openConnections(): number {
-    return this.#admission.openConnections;
   }
 
   /** @throws {@link MillraceError} `INGEST_LISTEN_FAILED` or `INGEST_REUSE_PORT_UNSUPPORTED`. */
@@ -117,11 +116,11 @@ export class Acceptor {
 
   #turnAway(socket: Socket, reason: RefusalReason): void {
     const { tls, lingering } = this.#options;
+    const text = this.#handlers.refusalText(reason);
     if (tls !== undefined) socket.destroy();
-    else if (reason !== "address" && lingering.size < MAX_TURNED_AWAY)
-      lingering.add(socket, REFUSED);
+    else if (reason !== "address" && lingering.size < MAX_TURNED_AWAY) lingering.add(socket, text);
     // Strangers must not hold the places of others: their reply may be overtaken by a reset.
-    else socket.end(REFUSED, "latin1", () => socket.destroy());
+    else socket.end(text, "latin1", () => socket.destroy());
   }
 
   #createTls(options: TlsOptions): TlsServer {

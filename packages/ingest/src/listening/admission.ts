@@ -32,7 +32,7 @@ export class Admission {
   refusal(socket: Socket): RefusalReason | undefined {
     const { maxConnections, maxConnectionsPerAddress } = this.#options;
     const address = peerAddress(socket);
-    if (!this.#mayConnect(address)) return "address";
+    if (!this.mayConnect(address)) return "address";
     if (this.#open.size >= maxConnections) return "too_many_connections";
     if (address === undefined || maxConnectionsPerAddress === 0) return undefined;
     const isFull = (this.#openByAddress.get(address) ?? 0) >= maxConnectionsPerAddress;
@@ -57,7 +57,7 @@ export class Admission {
   }
 
   /** A peer whose address is unknown has reset already, or came over a Unix socket. */
-  #mayConnect(address: string | undefined): boolean {
+  mayConnect(address: string | undefined): boolean {
     if (address === undefined) return this.#allowed === undefined;
     const family = isIP(address) === 6 ? "ipv6" : "ipv4";
     if (this.#denied.check(address, family)) return false;

@@ -1,7 +1,6 @@
-import { defaultLogger } from "@millrace/core";
+import { defaultLogger, refuseWebhook } from "@millrace/core";
 import type { DeliveredCallback } from "../gate/gate.ts";
 import type { ResolvedCallbacksOptions } from "./callbacks-options.ts";
-import { refuseWebhook } from "./standard-webhooks.ts";
 import { hashToken } from "./token-hash.ts";
 
 /** Gives a callback to the task that awaits it, in the queue of a role. */

@@ -80,7 +80,7 @@ export class OpenPartition implements QueuePartition {
       );
       cancelled += outcomes.filter(Boolean).length;
     }
-    for (const tenantId of touched) await this.gate.reconcileTenant(tenantId);
+    for (const tenantId of touched) await this.#reconcileTenant(tenantId);
     return cancelled;
   }
 
@@ -109,13 +109,9 @@ export class OpenPartition implements QueuePartition {
     const { gate, bullmq } = this;
     const total = { freed: 0, dropped: 0, staged: 0 };
     for (const tenantId of await gate.activeTenants()) {
-      let cursor = "0";
-      do {
-        const result = await gate.reconcileTenant(tenantId, cursor);
-        total.freed += result.freed;
-        total.dropped += result.dropped;
-        cursor = result.cursor;
-      } while (cursor !== "0");
+      const { freed, dropped } = await this.#reconcileTenant(tenantId);
+      total.freed += freed;
+      total.dropped += dropped;
     }
     let after = "";
     do {
@@ -124,6 +120,18 @@ export class OpenPartition implements QueuePartition {
       for (const id of page.refusedIds) await bullmq.remove(id);
       after = page.after;
     } while (after !== "");
+    return total;
+  }
+
+  async #reconcileTenant(tenantId: string): Promise<{ freed: number; dropped: number }> {
+    const total = { freed: 0, dropped: 0 };
+    let cursor = "0";
+    do {
+      const result = await this.gate.reconcileTenant(tenantId, cursor);
+      total.freed += result.freed;
+      total.dropped += result.dropped;
+      cursor = result.cursor;
+    } while (cursor !== "0");
     return total;
   }
 }

@@ -42,7 +42,7 @@ export async function rebalance(
       else result.waiting++;
     }
     const unfinished = await unfinishedTasks(from, new Set(marks.keys()));
-    for (const [tenantId, mark] of [...marks]) {
+    for (const [tenantId, mark] of marks) {
       if (!unfinished.has(tenantId)) continue;
       marks.delete(tenantId);
       result.waiting++;

@@ -116,6 +116,11 @@ export class FairGate {
     if (this.#rank(tenant) !== undefined) this.feedIfHungry();
   }
 
+  /** Admits what a tenant that has just staged something makes possible. */
+  feedFor(tenantId: string): void {
+    if (CLASSES.some((ring) => this.#rings[ring].has(tenantId))) this.feedIfHungry();
+  }
+
   feedIfHungry(): void {
     if (this.#surroundings.readyTasks() * 2 < this.window) this.feed(this.window);
   }

@@ -54,7 +54,7 @@ export class KeptQueue {
     this.#family.join(task, () => {
       if (task.state !== "running") this.remove(task);
     });
-    this.#gate.feedIfHungry();
+    this.#gate.feedFor(task.tenantId);
     this.#comeToRest();
     return outcome;
   }
@@ -145,6 +145,7 @@ export class KeptQueue {
     else if (this.#gate.holds(task)) task.grantedFor = task.attemptsStarted + 1;
     if (task.callbacks.has(wait.dispatchKey)) this.#enqueue(task, true);
     else this.#wakeAt(task, wait.deadlineAt);
+    this.#gate.feedIfHungry();
     this.#comeToRest();
   }
 

@@ -1,8 +1,7 @@
-import { messageOf, MillraceError, parseOptions } from "@millrace/core";
+import { messageOf, MillraceError, parseOptions, signWebhook } from "@millrace/core";
 import { request as httpRequest } from "undici";
 import { z } from "zod";
 import type { CallbackRegistration } from "../callbacks/callbacks.ts";
-import { signWebhook } from "../callbacks/standard-webhooks.ts";
 import { providerFailed, rateLimited, unavailable } from "../providers/provider-errors.ts";
 import { retryAfterMs } from "../providers/retry-after.ts";
 import { assertPublicUrl, createGuardedAgent, type GuardedAgentOptions } from "./guarded-agent.ts";

@@ -10,9 +10,9 @@ const REMEMBER_MS = 60_000;
 interface CancelTarget {
   partition: QueuePartition;
   /** Fires the signal of a run, if it is here. */
-  cancel(taskId: string): void;
+  cancel: (taskId: string) => void;
   /** What runs here now. */
-  running(): Iterable<string>;
+  running: () => Iterable<string>;
 }
 
 /**

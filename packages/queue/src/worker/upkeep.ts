@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { LogThrottle, type Logger } from "@millrace/core";
 import type { OpenPartition } from "../partitions/queue-partition.ts";
 
-const LEADER_INTERVAL_MS = 500;
+const LEADER_INTERVAL_MS = 800;
 const FOLLOWER_INTERVAL_MS = 2_000;
 const TTL_MS = 15_000;
 const LEADER_MS = 3_000;

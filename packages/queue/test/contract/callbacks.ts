@@ -1,7 +1,7 @@
-import { silentLogger } from "@millrace/core";
+import { signWebhook, silentLogger } from "@millrace/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CallbackRegistration, Callbacks } from "../../src/callbacks/callbacks.ts";
-import { signWebhook } from "../../src/callbacks/standard-webhooks.ts";
+
 import type { AwaitCallbackOptions } from "../../src/worker/task-context.ts";
 import { type OpenBackend, System } from "./backend.ts";
 

@@ -1,7 +1,7 @@
-import { silentLogger } from "@millrace/core";
+import { signWebhook, silentLogger } from "@millrace/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CallbackRegistration } from "../../src/callbacks/callbacks.ts";
-import { signWebhook } from "../../src/callbacks/standard-webhooks.ts";
+
 import { code, held, type OpenBackend, System } from "./backend.ts";
 
 const SECRET = "a secret that both sides know";

@@ -1,8 +1,7 @@
-import { silentLogger } from "@millrace/core";
+import { signWebhook, silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type CallbackRegistration, createCallbacks } from "../../src/callbacks/callbacks.ts";
-import { signWebhook } from "../../src/callbacks/standard-webhooks.ts";
 import { createScheduler } from "../../src/scheduler.ts";
 import { type Fixture, openFixture } from "./fixture.ts";
 import { violationsAtRest } from "./violations-at-rest.ts";

@@ -72,7 +72,7 @@ class Pair {
       parent: undefined,
     });
     const mine: StageOutcome = this.memory.stage(task, { dueAt, month: "202601" });
-    if (mine === "staged") this.memory.feedIfHungry();
+    if (mine === "staged") this.memory.feedFor(tenantId);
     assert.equal(mine, outcome);
     this.tasks.set(taskId, task);
     if (outcome !== "staged") await this.bullmq.remove(taskId);

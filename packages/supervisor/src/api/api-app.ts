@@ -1,7 +1,8 @@
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ResolvedApiOptions } from "../options/supervisor-options.ts";
-import type { Operation, OperationStatus } from "../scaling/operation.ts";
+import type { Operation } from "../scaling/operation.ts";
+import type { ScheduledProcess } from "../scheduling/scheduled-process.ts";
 import type { ApiBackend } from "./api-backend.ts";
 import { answerError, ApiError } from "./api-error.ts";
 import { API_ROUTES } from "./api-routes.ts";
@@ -72,8 +73,14 @@ export function createApiApp(backend: ApiBackend, options: ResolvedApiOptions): 
 }
 
 function createHandlers(backend: ApiBackend): Record<string, Handler | undefined> {
+  const operationOf = (context: ApiContext): Operation =>
+    backend.fleet.operation(context.req.param("id") ?? "");
   return {
     "get /api/v1/health": (context) => context.json({ status: "healthy" }),
+    "get /api/v1/ready": (context) => {
+      const readiness = backend.readiness();
+      return context.json(readiness, readiness.ready ? 200 : 503);
+    },
     "get /api/v1/openapi.json": (context) => context.json(openApiDocument()),
     "get /api/v1/processes": (context) => {
       const processes = backend.statuses();
@@ -123,12 +130,29 @@ function createHandlers(backend: ApiBackend): Record<string, Handler | undefined
       const logs = backend.logs(name, limit).toReversed();
       return context.json({ process: name, limit, count: logs.length, logs });
     },
-    "get /api/v1/operations/{id}": (context) => {
-      const status: OperationStatus = backend.fleet
-        .operation(context.req.param("id") ?? "")
-        .status();
-      return context.json(status);
+    "get /api/v1/logs": (context) => {
+      const limit = readLimit(context.req.query("limit"));
+      const logs = [...backend.fleet.processes.keys()]
+        .flatMap((name) => backend.logs(name, limit))
+        .toSorted((left, right) => (left.time < right.time ? 1 : -1))
+        .slice(0, limit);
+      return context.json({ limit, count: logs.length, logs });
     },
+    "get /api/v1/processes/{name}/explain": (context) =>
+      context.json(backend.explain(nameOf(context)) as object),
+    "get /api/v1/processes/{name}/runs": (context) => {
+      const { name } = backend.fleet.process(nameOf(context));
+      const limit = readLimit(context.req.query("limit"));
+      const runs = backend.runs.of(name).slice(-limit).toReversed();
+      return context.json({ process: name, limit, count: runs.length, runs });
+    },
+    "get /api/v1/operations/{id}": (context) => context.json(operationOf(context).status()),
+    "post /api/v1/operations/{id}/cancel": (context) => {
+      const operation = operationOf(context);
+      operation.cancel();
+      return context.json(operation.status());
+    },
+    ...scheduleHandlers(backend),
     "get /api/v1/events": (context) =>
       streamEvents(backend.journal, context.req.header("last-event-id"), context.req.raw.signal),
     "get /api/v1/autoscaler": (context) => context.json({ decisions: backend.decisions() }),
@@ -140,6 +164,33 @@ function createHandlers(backend: ApiBackend): Record<string, Handler | undefined
       context.text(await backend.metricsText(), 200, {
         "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
       }),
+  };
+}
+
+function scheduleHandlers({ schedules }: ApiBackend): Record<string, Handler> {
+  const path = "/api/v1/processes/{name}/schedule";
+  const scheduled = (context: ApiContext): ScheduledProcess => schedules.of(nameOf(context));
+  return {
+    "get /api/v1/schedules": (context) => context.json({ schedules: schedules.statuses() }),
+    [`get ${path}`]: (context) => context.json(scheduled(context).status()),
+    [`get ${path}/history`]: (context) => {
+      const limit = readLimit(context.req.query("limit"));
+      const history = scheduled(context).history.slice(-limit).toReversed();
+      return context.json({ process: nameOf(context), limit, count: history.length, history });
+    },
+    [`post ${path}/trigger`]: (context) => {
+      const run = scheduled(context).trigger("manual");
+      const status = run.outcome === "skipped" ? "skipped" : "triggered";
+      return context.json({ status, process: run.process, run }, 202);
+    },
+    [`post ${path}/pause`]: (context) => {
+      scheduled(context).pause();
+      return context.json(scheduled(context).status());
+    },
+    [`post ${path}/resume`]: (context) => {
+      scheduled(context).resume();
+      return context.json(scheduled(context).status());
+    },
   };
 }
 

@@ -2,11 +2,17 @@ import { z } from "zod";
 import {
   acceptedSchema,
   decisionSchema,
+  explanationSchema,
   externalSchema,
   flatInstanceSchema,
   logsSchema,
   operationSchema,
   processSchema,
+  readinessSchema,
+  runsSchema,
+  scheduleHistorySchema,
+  scheduleSchema,
+  triggeredSchema,
   scaleAcceptedSchema,
   scaleRequestSchema,
 } from "./api-schemas.ts";
@@ -43,6 +49,18 @@ function change(verb: string, summary: string): ApiRoute {
   };
 }
 
+function changeSchedule(verb: string, summary: string, status: 200 | 202): ApiRoute {
+  return {
+    method: "post",
+    path: `/api/v1/processes/{name}/schedule/${verb}`,
+    scope: "write",
+    summary,
+    status,
+    answer: status === 202 ? triggeredSchema : scheduleSchema,
+    errors: [...ON_PROCESS, 413],
+  };
+}
+
 /** Every route there is. */
 export const API_ROUTES: readonly ApiRoute[] = [
   {
@@ -53,6 +71,15 @@ export const API_ROUTES: readonly ApiRoute[] = [
     status: 200,
     answer: z.object({ status: z.literal("healthy") }),
     errors: [429],
+  },
+  {
+    method: "get",
+    path: "/api/v1/ready",
+    scope: undefined,
+    summary: "Whether every service, or what the option ready names, is ready; 503 when not.",
+    status: 200,
+    answer: readinessSchema,
+    errors: [429, 503],
   },
   {
     method: "get",
@@ -112,12 +139,81 @@ export const API_ROUTES: readonly ApiRoute[] = [
   },
   {
     method: "get",
+    path: "/api/v1/processes/{name}/explain",
+    scope: "read",
+    summary: "Why a process or an instance is as it is, in words and with what led there.",
+    status: 200,
+    answer: explanationSchema,
+    errors: [...GUARDED, 404],
+  },
+  {
+    method: "get",
+    path: "/api/v1/processes/{name}/runs",
+    scope: "read",
+    summary: "How the newest runs of a process ended.",
+    status: 200,
+    answer: runsSchema,
+    query: { limit: "number of runs; 100 without" },
+    errors: [...GUARDED, 400, 404],
+  },
+  {
+    method: "get",
+    path: "/api/v1/schedules",
+    scope: "read",
+    summary: "All schedules with their next runs.",
+    status: 200,
+    answer: z.object({ schedules: z.array(scheduleSchema) }),
+    errors: [...GUARDED],
+  },
+  {
+    method: "get",
+    path: "/api/v1/processes/{name}/schedule",
+    scope: "read",
+    summary: "The schedule of a process with its next run.",
+    status: 200,
+    answer: scheduleSchema,
+    errors: [...ON_PROCESS],
+  },
+  {
+    method: "get",
+    path: "/api/v1/processes/{name}/schedule/history",
+    scope: "read",
+    summary: "Newest runs of a schedule.",
+    status: 200,
+    answer: scheduleHistorySchema,
+    query: { limit: "number of runs; 100 without" },
+    errors: [...ON_PROCESS, 400],
+  },
+  changeSchedule("trigger", "Run a scheduled process now, by its overlap policy.", 202),
+  changeSchedule("pause", "Let a schedule fire no more until it is resumed.", 200),
+  changeSchedule("resume", "Let a paused schedule fire again.", 200),
+  {
+    method: "get",
     path: "/api/v1/operations/{id}",
     scope: "read",
     summary: "How far an operation is and how it ended.",
     status: 200,
     answer: operationSchema,
     errors: [...GUARDED, 404],
+  },
+  {
+    method: "post",
+    path: "/api/v1/operations/{id}/cancel",
+    scope: "write",
+    summary: "Stop an operation where it is; what it has done stays.",
+    status: 200,
+    answer: operationSchema,
+    errors: [...GUARDED, 404, 413],
+  },
+  {
+    method: "get",
+    path: "/api/v1/logs",
+    scope: "read",
+    summary: "Newest lines of all processes.",
+    status: 200,
+    answer: logsSchema.omit({ process: true }),
+    query: { limit: "number of lines, 1 to 10,000; 100 without" },
+    errors: [...GUARDED, 400],
   },
   {
     method: "get",

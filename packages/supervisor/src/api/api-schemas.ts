@@ -35,6 +35,7 @@ export const processSchema = z.object({
   minScale: z.int(),
   maxScale: z.int(),
   generation: z.int(),
+  port: z.int().nullable(),
   counts: z.record(z.string(), z.int()),
   instances: z.array(instanceSchema),
 });
@@ -103,6 +104,82 @@ export const decisionSchema = z.object({
     }),
   ),
   reason: z.string(),
+});
+
+const scheduledRunSchema = z.object({
+  id: z.string(),
+  process: z.string(),
+  instance: z.string().optional(),
+  trigger: z.enum(["schedule", "manual"]),
+  startedAt: z.string(),
+  endedAt: z.string().optional(),
+  outcome: z.enum(["queued", "running", "succeeded", "failed", "timed-out", "skipped"]),
+  exitCode: z.int().optional(),
+});
+
+export const scheduleSchema = z.object({
+  process: z.string(),
+  cron: z.string(),
+  timezone: z.string(),
+  overlap: z.enum(["skip", "queue", "parallel"]),
+  state: z.enum(["idle", "running", "paused"]),
+  nextRunAt: z.string().nullable(),
+  lastRun: scheduledRunSchema.nullable(),
+});
+
+export const scheduleHistorySchema = z.object({
+  process: z.string(),
+  limit: z.int(),
+  count: z.int(),
+  history: z.array(scheduledRunSchema).describe("Newest first."),
+});
+
+export const triggeredSchema = z.object({
+  status: z.enum(["triggered", "skipped"]),
+  process: z.string(),
+  run: scheduledRunSchema,
+});
+
+export const runsSchema = z.object({
+  process: z.string(),
+  limit: z.int(),
+  count: z.int(),
+  runs: z
+    .array(
+      z.object({
+        process: z.string(),
+        instance: z.string(),
+        number: z.int(),
+        generation: z.int(),
+        pid: z.int().optional(),
+        code: z.int().nullable(),
+        signal: z.string().nullable(),
+        spawnError: z.string().optional(),
+        uptimeMs: z.number(),
+        endedAt: z.string(),
+      }),
+    )
+    .describe("Newest first."),
+});
+
+export const readinessSchema = z.object({ ready: z.boolean(), waitingFor: z.array(z.string()) });
+
+export const explanationSchema = z.object({
+  name: z.string(),
+  because: z.array(z.string()).describe("In words, the most important first."),
+  steps: z.array(
+    z.object({ time: z.string(), from: instanceState, to: instanceState, reason: z.string() }),
+  ),
+  operations: z.array(operationSchema),
+  decision: decisionSchema.nullable(),
+  events: z.array(
+    z.object({
+      id: z.int(),
+      time: z.string(),
+      event: z.string(),
+      payload: z.record(z.string(), z.unknown()),
+    }),
+  ),
 });
 
 export const externalSchema = z.object({ process: z.string(), desired: z.int(), current: z.int() });

@@ -10,6 +10,7 @@ const DESCRIPTIONS: Readonly<Record<number, string>> = {
   409: "Not in this state.",
   413: "The body is too large.",
   422: "Outside minScale, maxScale or maxInstances.",
+  503: "Not ready; the body says what is waited for.",
   429: "Too many requests; see Retry-After.",
 };
 

@@ -79,8 +79,9 @@ class ChildConnection implements SupervisorConnection {
     if (process.send === undefined) return;
     process.on("message", this.#onMessage);
     process.once("disconnect", this.#onDisconnect);
-    // The channel must not keep a program alive that has nothing left to do.
-    process.channel?.unref();
+    // The channel must not keep a program alive that has nothing left to do; but a worker of a
+    // cluster gets its port, and its connections, through it.
+    if (process.env["MILLRACE_LISTEN_CLUSTER"] !== "1") process.channel?.unref();
     this.#send({ millrace: "hello" });
     const intervalMs = numberFrom(process.env["MILLRACE_HEARTBEAT_MS"]) ?? DEFAULT_HEARTBEAT_MS;
     this.#timer = setInterval(() => this.#beat(), intervalMs);

@@ -1,6 +1,7 @@
 import type { ResolvedProbe } from "../options/probe-options.ts";
 import { interpolate, type Variables } from "../process/interpolate.ts";
 import { execProbe, type ExecProbeContext } from "./exec-probe.ts";
+import { fileProbe } from "./file-probe.ts";
 import { httpProbe } from "./http-probe.ts";
 import { type ChildSignals, ipcHeartbeatProbe, ipcReadyProbe } from "./ipc-probe.ts";
 import type { Probe } from "./probe.ts";
@@ -11,13 +12,15 @@ export interface ProbeSubject {
   variables: Variables;
   context: ExecProbeContext;
   signals: ChildSignals;
+  /** When the run began, in milliseconds since the epoch. */
+  startedAtMs: number;
 }
 
 /** Makes the probe of one instance from the options of its process. */
 export function createProbe(
   options: ResolvedProbe,
   role: "startup" | "readiness" | "liveness",
-  { variables, context, signals }: ProbeSubject,
+  { variables, context, signals, startedAtMs }: ProbeSubject,
 ): Probe {
   const fill = (text: string): string => interpolate(text, variables);
   switch (options.type) {
@@ -35,6 +38,8 @@ export function createProbe(
       });
     case "exec":
       return execProbe(options.command.map(fill), context);
+    case "file":
+      return fileProbe(fill(options.path), startedAtMs);
     case "ipc":
       return role === "liveness"
         ? ipcHeartbeatProbe(signals, options.timeoutMs)

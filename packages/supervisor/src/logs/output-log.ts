@@ -1,6 +1,7 @@
 import type { Logger } from "@millrace/core";
 import type { ResolvedProcessOptions } from "../options/process-options.ts";
 import { detectLevel } from "./detect-level.ts";
+import { LineJoiner } from "./line-joiner.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { LogFile } from "./log-file.ts";
 import { type LogEntry, LogRing } from "./log-ring.ts";
@@ -26,6 +27,7 @@ export class OutputLog {
   readonly #owner: OutputLogOwner;
   readonly #logger: Logger;
   readonly #splitters = new Map<"stdout" | "stderr", LineSplitter>();
+  readonly #joiners = new Map<"stdout" | "stderr", LineJoiner>();
   #file: LogFile | undefined;
   #filePath: string | undefined;
   #sequence = 0;
@@ -59,7 +61,7 @@ export class OutputLog {
   push(stream: "stdout" | "stderr", chunk: Buffer): void {
     let splitter = this.#splitters.get(stream);
     if (splitter === undefined) {
-      splitter = new LineSplitter(this.#options.maxLineLength, (line) => this.#write(stream, line));
+      splitter = new LineSplitter(this.#options.maxLineLength, this.#receiver(stream));
       this.#splitters.set(stream, splitter);
     }
     splitter.push(chunk);
@@ -68,12 +70,22 @@ export class OutputLog {
   end(stream: "stdout" | "stderr"): void {
     this.#splitters.get(stream)?.end();
     this.#splitters.delete(stream);
+    this.#joiners.get(stream)?.flush();
+    this.#joiners.delete(stream);
   }
 
   async close(): Promise<void> {
     this.end("stdout");
     this.end("stderr");
     await this.#closeFile();
+  }
+
+  #receiver(stream: "stdout" | "stderr"): (line: string) => void {
+    const { multiline } = this.#options;
+    if (multiline === undefined) return (line) => this.#write(stream, line);
+    const joiner = new LineJoiner(multiline, (text) => this.#write(stream, text));
+    this.#joiners.set(stream, joiner);
+    return (line) => joiner.push(line);
   }
 
   async #closeFile(): Promise<void> {

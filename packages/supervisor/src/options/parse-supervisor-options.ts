@@ -47,6 +47,10 @@ export function parseSupervisorOptions(
     ...scheduleProblems(name, process),
     ...planProblems(name, process, env, capacity),
   ]);
+  for (const name of options.ready.processes ?? []) {
+    if (name in enabled) continue;
+    problems.push({ path: "ready.processes", problem: `there is no process ${name}` });
+  }
   const cycle = findCycle(
     new Map(Object.entries(enabled).map(([name, { dependsOn }]) => [name, dependsOn])),
   );

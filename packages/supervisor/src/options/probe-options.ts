@@ -47,6 +47,13 @@ export interface ExecProbe extends ProbeTiming {
   command: string[];
 }
 
+/** Passes while a file exists that was written after the instance was started. */
+export interface FileProbe extends ProbeTiming {
+  type: "file";
+  /** `${INSTANCE_ID}` and the like are filled in. */
+  path: string;
+}
+
 /**
  * For Node children that use `@millrace/supervisor/child`. As readiness or startup probe it passes
  * when the child calls `ready()`; as liveness probe it fails when heartbeats stop for `timeoutMs`.
@@ -58,7 +65,7 @@ export interface IpcProbe extends ProbeTiming {
 }
 
 /** One way to find out how an instance does; runs per instance. */
-export type ProbeOptions = TcpProbe | HttpProbe | ExecProbe | IpcProbe;
+export type ProbeOptions = TcpProbe | HttpProbe | ExecProbe | FileProbe | IpcProbe;
 
 /** Probes of one process. */
 export interface HealthOptions {
@@ -103,6 +110,7 @@ const probeSchema = z.discriminatedUnion("type", [
     type: z.literal("exec"),
     command: z.array(z.string()).min(1),
   }),
+  strictOptions({ ...timing, type: z.literal("file"), path: z.string().min(1) }),
   strictOptions({
     ...timing,
     failureThreshold: z.int().positive().default(1),

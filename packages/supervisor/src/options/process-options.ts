@@ -4,10 +4,15 @@ import type { AutoscaleInput, AutoscaleOptions } from "./autoscale-options.ts";
 import { autoscaleSchema } from "./autoscale-options.ts";
 import { byteSizeSchema } from "./byte-size.ts";
 import { type HealthOptions, healthSchema } from "./probe-options.ts";
+import { type InstanceHooks, instanceHooksSchema } from "./hook-options.ts";
+import type { PingOptions } from "../scheduling/ping.ts";
 import { strictOptions } from "./strict-options.ts";
 
 /** When a dependency lets its dependants start. */
 export type DependencyCondition = "started" | "ready" | "completed";
+
+/** When an instance that ended is started again. */
+export type RestartMode = "always" | "unless-stopped" | "on-failure" | "never";
 
 /** One supervised process: what to run, how many copies, and how to treat them. */
 export interface ProcessOptions {
@@ -33,8 +38,11 @@ export interface ProcessOptions {
   maxScale?: number | undefined;
   /** Derives `scale` from the memory that the container or host has. */
   memory?: { perInstance: number | string; share?: number | undefined } | undefined;
-  /** @default "always" for services, "never" for oneshots */
-  restart?: "always" | "on-failure" | "never" | undefined;
+  /**
+   * `unless-stopped` is `always`, but what was stopped by hand stays down when the next supervisor
+   * of the same `state` file starts. @default "always" for services, "never" for oneshots
+   */
+  restart?: RestartMode | undefined;
   /** Waits between restarts after unstable runs. */
   backoff?:
     | {
@@ -67,6 +75,8 @@ export interface ProcessOptions {
         preStop?: { command: string[]; timeoutMs?: number | undefined } | undefined;
       }
     | undefined;
+  /** Commands to run around each run of an instance; what comes before a stop is `stop.preStop`. */
+  hooks?: InstanceHooks | undefined;
   health?: HealthOptions | undefined;
   /** How long an instance may take to become ready, in milliseconds. @default 30_000 */
   readyTimeoutMs?: number | undefined;
@@ -81,7 +91,17 @@ export interface ProcessOptions {
   memoryLimit?:
     | number
     | string
-    | { soft?: number | string | undefined; hard?: number | string | undefined }
+    | {
+        /** Replaced through a drain from here on. */
+        soft?: number | string | undefined;
+        /** Killed from here on. */
+        hard?: number | string | undefined;
+        /**
+         * Replaced already when its memory grows steadily and would reach the lower of the two
+         * within this time, in milliseconds. @default 0, which predicts nothing
+         */
+        predictMs?: number | undefined;
+      }
     | undefined;
   /** Processes to wait for: names, or names with a condition. @default condition "ready" */
   dependsOn?: string[] | Record<string, DependencyCondition> | undefined;
@@ -92,12 +112,14 @@ export interface ProcessOptions {
         cron: string;
         /** IANA name. @default "UTC" */
         timezone?: string | undefined;
-        /** What happens when the last run has not ended. @default "skip" */
+        /** What happens when the last run has not ended; `parallel` up to `maxScale`. @default "skip" */
         overlap?: "skip" | "queue" | "parallel" | undefined;
         /** Stops a run after this time; 0 never. @default 0 */
         timeoutMs?: number | undefined;
         /** Delays each run by a random time up to this. @default 0 */
         jitterMs?: number | undefined;
+        /** Addresses that each run is posted to. */
+        ping?: PingOptions | undefined;
       }
     | undefined;
   /** A socket that the supervisor holds and every instance accepts on. */
@@ -111,6 +133,17 @@ export interface ProcessOptions {
         backlog?: number | undefined;
         /** Each instance binds the port itself instead: see the guide for what that loses. */
         reusePort?: boolean | undefined;
+        /**
+         * For a Node.js `module` that calls `listen` on `PORT` itself: instances are workers of
+         * Node's cluster, which shares the port among them. @default false
+         */
+        cluster?: boolean | undefined;
+        /**
+         * The first connection starts an instance while there is none, and is served by it; use it
+         * with `scale: 0`. After `idleMs` milliseconds without a connection the process goes back
+         * to `minScale`, 0 never. Linux only. @default off
+         */
+        onDemand?: boolean | { idleMs?: number | undefined } | undefined;
       }
     | undefined;
   /** `${PORT}` of instance n is `base + n * step`. */
@@ -141,6 +174,20 @@ export interface ProcessOptions {
         maxFileSize?: number | string | undefined;
         /** Files kept per instance. @default 5 */
         maxFiles?: number | undefined;
+        /**
+         * Joins lines that belong together, as stack traces, into one entry: `true` by indentation
+         * and the usual words; or a pattern that every first line matches. @default off
+         */
+        multiline?:
+          | boolean
+          | {
+              start?: RegExp | undefined;
+              /** @default 100 */
+              maxLines?: number | undefined;
+              /** Silence after which an entry is complete, in milliseconds. @default 200 */
+              flushMs?: number | undefined;
+            }
+          | undefined;
         /** Patterns whose matches are replaced by `[redacted]`. */
         redact?: RegExp[] | undefined;
       }
@@ -150,6 +197,8 @@ export interface ProcessOptions {
   /** Its final failure ends the supervisor with an error. @default false */
   essential?: boolean | undefined;
 }
+
+const restartModeSchema = z.enum(["always", "unless-stopped", "on-failure", "never"]);
 
 const BACKOFF = { baseMs: 100, capMs: 30_000, minUptimeMs: 10_000, crashloopAfter: 5 };
 
@@ -164,7 +213,7 @@ export const overridableShape = {
   scale: z.int().min(0).optional(),
   minScale: z.int().min(0).optional(),
   maxScale: z.int().min(0).optional(),
-  restart: z.enum(["always", "on-failure", "never"]).optional(),
+  restart: restartModeSchema.optional(),
   giveUpAfter: z.int().min(0).optional(),
   readyTimeoutMs: z.number().positive().optional(),
   cwd: z.string().optional(),
@@ -207,7 +256,7 @@ export const processSchema = strictOptions({
     perInstance: byteSizeSchema,
     share: z.number().positive().max(1).default(0.8),
   }).optional(),
-  restart: z.enum(["always", "on-failure", "never"]).optional(),
+  restart: restartModeSchema.optional(),
   backoff: strictOptions({
     baseMs: z.number().min(0).default(BACKOFF.baseMs),
     capMs: z.number().min(0).default(BACKOFF.capMs),
@@ -229,6 +278,7 @@ export const processSchema = strictOptions({
       timeoutMs: z.number().positive().default(10_000),
     }).optional(),
   }).default({ signal: "SIGTERM", timeoutMs: 30_000 }),
+  hooks: instanceHooksSchema,
   health: healthSchema.default({}),
   readyTimeoutMs: z.number().positive().default(30_000),
   env: z.record(z.string(), z.string().or(z.undefined())).default({}),
@@ -238,7 +288,11 @@ export const processSchema = strictOptions({
   memoryLimit: z
     .preprocess(
       (value) => (typeof value === "object" ? value : { soft: value }),
-      strictOptions({ soft: byteSizeSchema.optional(), hard: byteSizeSchema.optional() }),
+      strictOptions({
+        soft: byteSizeSchema.optional(),
+        hard: byteSizeSchema.optional(),
+        predictMs: z.number().min(0).default(0),
+      }),
     )
     .optional(),
   dependsOn: z
@@ -259,6 +313,12 @@ export const processSchema = strictOptions({
         overlap: z.enum(["skip", "queue", "parallel"]).default("skip"),
         timeoutMs: z.number().min(0).default(0),
         jitterMs: z.number().min(0).default(0),
+        ping: strictOptions({
+          startUrl: z.url().optional(),
+          successUrl: z.url().optional(),
+          failureUrl: z.url().optional(),
+          timeoutMs: z.number().positive().default(10_000),
+        }).optional(),
       }),
     )
     .optional(),
@@ -270,6 +330,13 @@ export const processSchema = strictOptions({
         host: z.string().default("127.0.0.1"),
         backlog: z.int().positive().default(511),
         reusePort: z.boolean().default(false),
+        cluster: z.boolean().default(false),
+        onDemand: z
+          .preprocess(
+            (value) => (value === true ? {} : value === false ? undefined : value),
+            strictOptions({ idleMs: z.number().min(0).default(0) }).optional(),
+          )
+          .optional(),
       }),
     )
     .optional(),
@@ -290,6 +357,16 @@ export const processSchema = strictOptions({
     file: z.string().optional(),
     maxFileSize: byteSizeSchema.default(10_000_000),
     maxFiles: z.int().positive().default(5),
+    multiline: z
+      .preprocess(
+        (value) => (value === true ? {} : value === false ? undefined : value),
+        strictOptions({
+          start: z.instanceof(RegExp).optional(),
+          maxLines: z.int().positive().default(100),
+          flushMs: z.number().positive().default(200),
+        }).optional(),
+      )
+      .optional(),
     redact: z.array(z.instanceof(RegExp)).default([]),
   }).prefault({}),
   onSupervisorDeath: z.enum(["die", "survive"]).default("die"),
@@ -303,6 +380,23 @@ export const processSchema = strictOptions({
     path: ["minScale"],
     error: "minScale must not be above maxScale",
   })
+  .refine(({ listen }) => listen?.onDemand === undefined || !listen.reusePort, {
+    path: ["listen", "onDemand"],
+    error: "without an instance nobody listens on a reusePort: remove onDemand or reusePort",
+  })
+  .refine(({ listen, module }) => listen?.cluster !== true || module !== undefined, {
+    path: ["listen", "cluster"],
+    error: "only Node.js can be a worker of a cluster: use module, or remove cluster",
+  })
+  .refine(
+    ({ listen }) =>
+      listen?.cluster !== true ||
+      (!listen.reusePort && listen.onDemand === undefined && listen.port > 0),
+    {
+      path: ["listen", "cluster"],
+      error: "a cluster needs a port, and goes neither with reusePort nor with onDemand",
+    },
+  )
   .refine(({ schedule, autoscale }) => schedule === undefined || autoscale === undefined, {
     path: ["autoscale"],
     error: "a process with a schedule can't be autoscaled: remove schedule or autoscale",

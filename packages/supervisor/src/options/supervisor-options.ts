@@ -1,6 +1,7 @@
 import type { Logger, MetricsRegistry } from "@millrace/core";
 import { z } from "zod";
 import { processSchema, type ProcessOptions } from "./process-options.ts";
+import { type SupervisorHooks, supervisorHooksSchema } from "./hook-options.ts";
 import { strictOptions } from "./strict-options.ts";
 
 /** A bearer token and what it may do. */
@@ -42,6 +43,18 @@ export interface SupervisorOptions {
   processes: Record<string, ProcessOptions>;
   /** Serve the management API; without it `supervisor.fetch` can be mounted in any server. */
   api?: ApiOptions | undefined;
+  /** Commands to run around the start and the end of everything. */
+  hooks?: SupervisorHooks | undefined;
+  /** What has to be ready for `GET /api/v1/ready` and `ready.file`. @default every service */
+  ready?:
+    | {
+        processes?: string[] | undefined;
+        /** Exists while all of them are ready. */
+        file?: string | undefined;
+        /** @default "ready\n" */
+        content?: string | undefined;
+      }
+    | undefined;
   /** Instances of all processes together. @default 1_000 */
   maxInstances?: number | undefined;
   /** A file that remembers desired counts and, for `onSupervisorDeath: "survive"`, pids. */
@@ -90,6 +103,12 @@ export const supervisorOptionsSchema = strictOptions({
     processSchema,
   ),
   api: apiSchema.optional(),
+  hooks: supervisorHooksSchema,
+  ready: strictOptions({
+    processes: z.array(z.string()).optional(),
+    file: z.string().min(1).optional(),
+    content: z.string().default("ready\n"),
+  }).prefault({}),
   maxInstances: z.int().positive().default(1_000),
   state: strictOptions({ file: z.string().min(1) }).optional(),
   env: z.record(z.string(), z.string().or(z.undefined())).optional(),

@@ -46,3 +46,8 @@ export function isAlive(state: InstanceState): boolean {
 export function isEnding(state: InstanceState): boolean {
   return state === "draining" || state === "stopping";
 }
+
+/** Whether an instance in this state waits to be started again by itself. */
+export function isWaiting(state: InstanceState): boolean {
+  return state === "backoff" || state === "crashloop";
+}

@@ -1,4 +1,7 @@
 import { fileURLToPath } from "node:url";
+import type { ResolvedHook } from "../options/hook-options.ts";
+import type { ClusterModule } from "./fork-cluster-worker.ts";
+import { fillHooks } from "./hooks.ts";
 import { interpolate, type Variables } from "./interpolate.ts";
 import { hasIpc, type ProcessSpec } from "./process-spec.ts";
 import { resolveUser } from "./user-ids.ts";
@@ -14,10 +17,14 @@ export interface LaunchPlan {
   ipc: boolean;
   /** Inherited as file descriptor 3. */
   listenFd: number | undefined;
+  /** Set for a worker of Node's cluster, which `file` and `args` then only describe. */
+  cluster: ClusterModule | undefined;
   /** Written by the child itself, because it may outlive its supervisor. */
   outputFile: string | undefined;
   logFile: string | undefined;
   survives: boolean;
+  hooks: Record<"preStart" | "postStart" | "postStop", ResolvedHook[]>;
+  preStop: { command: string[]; timeoutMs: number } | undefined;
 }
 
 /** What a plan depends on besides the options of the process. */
@@ -88,6 +95,7 @@ export function planLaunch(spec: ProcessSpec, number: number, context: LaunchCon
   }
   const survives = options.onSupervisorDeath === "survive";
   Object.assign(env, ownEnvironment(spec, number, context, survives));
+  const { preStop } = options.stop;
   const logFile = options.logs.file === undefined ? undefined : fill(options.logs.file);
   return {
     ...withListenPid(commandOf(spec, fill), context.listenFd !== undefined && !hasIpc(options)),
@@ -96,9 +104,16 @@ export function planLaunch(spec: ProcessSpec, number: number, context: LaunchCon
     ...resolveUser(options.user, options.group),
     ipc: hasIpc(options),
     listenFd: context.listenFd,
+    cluster: options.listen?.cluster === true ? moduleOf(spec, fill) : undefined,
     outputFile: survives ? (logFile ?? "/dev/null") : undefined,
     logFile: survives ? undefined : logFile,
     survives,
+    hooks: {
+      preStart: fillHooks(options.hooks.preStart, variables),
+      postStart: fillHooks(options.hooks.postStart, variables),
+      postStop: fillHooks(options.hooks.postStop, variables),
+    },
+    preStop: preStop === undefined ? undefined : { ...preStop, command: preStop.command.map(fill) },
   };
 }
 
@@ -106,21 +121,28 @@ function commandOf(
   { options }: ProcessSpec,
   fill: (text: string) => string,
 ): { file: string; args: string[] } {
-  if (options.module !== undefined) {
-    const modulePath =
-      options.module instanceof URL || options.module.startsWith("file:")
-        ? fileURLToPath(options.module)
-        : fill(options.module);
-    const args = options.args.map(fill);
-    const execArgv =
-      options.execArgv ?? process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
-    // A free port for the inspector that a hung child is asked for its stack through.
-    const inspectPort =
-      options.health.liveness?.type === "ipc" ? ["--inspect-port=127.0.0.1:0"] : [];
-    return { file: process.execPath, args: [...inspectPort, ...execArgv, modulePath, ...args] };
+  const module = moduleOf({ options }, fill);
+  if (module !== undefined) {
+    return { file: process.execPath, args: [...module.execArgv, module.exec, ...module.args] };
   }
   const [file = "", ...args] = (options.command ?? []).map(fill);
   return { file, args };
+}
+
+function moduleOf(
+  { options }: Pick<ProcessSpec, "options">,
+  fill: (text: string) => string,
+): ClusterModule | undefined {
+  if (options.module === undefined) return undefined;
+  const exec =
+    options.module instanceof URL || options.module.startsWith("file:")
+      ? fileURLToPath(options.module)
+      : fill(options.module);
+  const execArgv =
+    options.execArgv ?? process.execArgv.filter((flag) => !flag.startsWith("--inspect"));
+  // A free port for the inspector that a hung child is asked for its stack through.
+  const inspectPort = options.health.liveness?.type === "ipc" ? ["--inspect-port=127.0.0.1:0"] : [];
+  return { exec, args: options.args.map(fill), execArgv: [...inspectPort, ...execArgv] };
 }
 
 /**
@@ -156,6 +178,7 @@ function ownEnvironment(
     ...(context.listenFd === undefined
       ? {}
       : { LISTEN_FDS: "1", LISTEN_FDNAMES: spec.name, MILLRACE_LISTEN_FD: "3" }),
+    ...(spec.options.listen?.cluster === true ? { MILLRACE_LISTEN_CLUSTER: "1" } : {}),
     ...(spec.options.listen?.reusePort === true
       ? { MILLRACE_REUSE_PORT: "1", MILLRACE_LISTEN_HOST: spec.options.listen.host }
       : {}),

@@ -1,4 +1,4 @@
-import { listPids, readProcStat } from "./proc-stat.ts";
+import { listPids, readChildPids, readProcStat } from "./proc-stat.ts";
 
 /** Sends a signal to every process of a group; `false` when there is none. */
 export function signalGroup(groupId: number, signal: NodeJS.Signals | 0): boolean {
@@ -7,6 +7,19 @@ export function signalGroup(groupId: number, signal: NodeJS.Signals | 0): boolea
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Sends a signal to a process and, where `/proc` names them, to all that it has started. */
+export function signalTree(pid: number, signal: NodeJS.Signals): void {
+  const descendants = readChildPids(pid);
+  for (const child of descendants) descendants.push(...readChildPids(child));
+  for (const one of [pid, ...descendants]) {
+    try {
+      process.kill(one, signal);
+    } catch {
+      // It has ended meanwhile.
+    }
   }
 }
 

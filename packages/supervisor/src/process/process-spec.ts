@@ -1,4 +1,5 @@
 import type { ResolvedProcessOptions } from "../options/process-options.ts";
+import type { RestartPolicy } from "./restart-policy.ts";
 
 /** The options of one process in one generation: a rollout makes the next. */
 export interface ProcessSpec {
@@ -9,7 +10,9 @@ export interface ProcessSpec {
 }
 
 /** The restart policy of a process, by its type where none was given. */
-export function restartModeOf({ options }: ProcessSpec): "always" | "on-failure" | "never" {
+export function restartModeOf({ options }: ProcessSpec): RestartPolicy["restart"] {
+  // What was stopped by hand isn't judged here: nothing ends by itself and was stopped too.
+  if (options.restart === "unless-stopped") return "always";
   if (options.restart !== undefined) return options.restart;
   return isOneshot(options) ? "never" : "always";
 }

@@ -4,8 +4,9 @@ import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { messageOf } from "@millrace/core";
 import type { SupervisorMessage } from "../child/protocol.ts";
+import { forkClusterWorker } from "./fork-cluster-worker.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
-import { groupIsAlive, signalGroup } from "./process-group.ts";
+import { groupIsAlive, signalGroup, signalTree } from "./process-group.ts";
 import type { Exit } from "./restart-policy.ts";
 import type { Run } from "./run.ts";
 
@@ -31,11 +32,14 @@ class SpawnedRun implements Run {
   readonly isAdopted = false;
   readonly #child: ChildProcess | undefined;
   readonly #listeners: RunListeners;
+  /** Workers of a cluster share the supervisor's group. */
+  readonly #ownsGroup: boolean;
   #resolveExited: (exit: Exit) => void = () => {};
   #hasEnded = false;
 
   constructor(plan: LaunchPlan, listeners: RunListeners) {
     this.#listeners = listeners;
+    this.#ownsGroup = plan.cluster === undefined;
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
     });
@@ -49,7 +53,7 @@ class SpawnedRun implements Run {
     const child = this.#child;
     this.outputEnded = Promise.all([ended(child.stdout), ended(child.stderr)]);
     child.once("spawn", () => listeners.onSpawned());
-    child.once("error", (error) => {
+    child.on("error", (error) => {
       if (child.pid !== undefined) return;
       this.#end({ code: null, signal: null, spawnError: errorCode(error) });
     });
@@ -73,6 +77,10 @@ class SpawnedRun implements Run {
   signal(signal: NodeJS.Signals): void {
     const pid = this.pid;
     if (pid === undefined) return;
+    if (!this.#ownsGroup) {
+      if (!this.#hasEnded) signalTree(pid, signal);
+      return;
+    }
     // Once the leader is reaped its number may name a stranger's group, unless ours still lives.
     if (this.#hasEnded && !groupIsAlive(pid)) return;
     signalGroup(pid, signal);
@@ -86,7 +94,7 @@ class SpawnedRun implements Run {
 
   isAlive(): boolean {
     if (!this.#hasEnded) return this.pid !== undefined;
-    return this.pid !== undefined && groupIsAlive(this.pid);
+    return this.#ownsGroup && this.pid !== undefined && groupIsAlive(this.pid);
   }
 
   release(): void {
@@ -96,6 +104,7 @@ class SpawnedRun implements Run {
   }
 
   #spawn(plan: LaunchPlan): ChildProcess {
+    if (plan.cluster !== undefined) return forkClusterWorker(plan.cluster, plan);
     let outputFd: number | undefined;
     if (plan.outputFile !== undefined) {
       if (plan.outputFile !== "/dev/null") mkdirSync(dirname(plan.outputFile), { recursive: true });

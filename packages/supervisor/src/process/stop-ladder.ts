@@ -1,7 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { sleep } from "@millrace/core";
 import type { LaunchPlan } from "./launch-plan.ts";
-import { signalGroup } from "./process-group.ts";
+import { runCommand } from "./run-command.ts";
 import type { Run } from "./run.ts";
 
 /** What a stop ladder may do and how long it may take. */
@@ -44,7 +43,9 @@ export async function stopRun(run: Run, options: StopLadderOptions): Promise<Sto
     await deadline.race([drained, run.exited]);
   }
   if (options.preStop !== undefined && !run.hasEnded && !deadline.passed()) {
-    await runPreStop(options.preStop, options, deadline);
+    const { command, timeoutMs } = options.preStop;
+    const place = options.plan ?? { env: {}, cwd: undefined, uid: undefined, gid: undefined };
+    await runCommand(command, place, Math.min(timeoutMs, deadline.leftMs()), options.force);
   }
   options.onStopping();
   if (!run.hasEnded && !deadline.passed()) {
@@ -109,31 +110,4 @@ async function pause(
   const either = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
   await Promise.race([sleep(Math.max(1, ms), either), ...promises]);
   timer.abort();
-}
-
-async function runPreStop(
-  preStop: { command: readonly string[]; timeoutMs: number },
-  options: StopLadderOptions,
-  deadline: Deadline,
-): Promise<void> {
-  const [file = "", ...args] = preStop.command;
-  let hook: ChildProcess;
-  try {
-    hook = spawn(file, args, {
-      env: options.plan?.env,
-      stdio: "ignore",
-      detached: true,
-      ...(options.plan?.cwd === undefined ? {} : { cwd: options.plan.cwd }),
-      ...(options.plan?.uid === undefined ? {} : { uid: options.plan.uid }),
-      ...(options.plan?.gid === undefined ? {} : { gid: options.plan.gid }),
-    });
-  } catch {
-    return;
-  }
-  const ended = new Promise<void>((resolve) => {
-    hook.once("exit", () => resolve());
-    hook.once("error", () => resolve());
-  });
-  await pause(Math.min(preStop.timeoutMs, deadline.leftMs()), [ended], options.force);
-  if (hook.pid !== undefined && hook.exitCode === null) signalGroup(hook.pid, "SIGKILL");
 }

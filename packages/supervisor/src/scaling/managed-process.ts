@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { MillraceError, sleep } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
-import { Instance, type InstanceServices } from "../process/instance.ts";
+import { Instance } from "../process/instance.ts";
+import type { InstanceServices } from "../process/instance-services.ts";
 import type { ProcessSpec } from "../process/process-spec.ts";
 import { instanceId } from "../process/launch-plan.ts";
 import { OperationQueue } from "./operation-queue.ts";
@@ -43,6 +44,8 @@ export class ManagedProcess {
   canarySpec: ProcessSpec | undefined;
   /** Port of the listener that its instances share, once it is open. */
   listenPort: number | undefined;
+  /** Stopped as a whole by a person or a program, and not started since. */
+  isStoppedByHand = false;
   #desired = 0;
 
   constructor(spec: ProcessSpec, services: InstanceServices, reports: ProcessReports) {

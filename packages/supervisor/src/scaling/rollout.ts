@@ -118,7 +118,7 @@ export async function replaceNumber(
   const oldSpec = old?.spec;
   const next = process.createInstance(number, spec);
   // What is counted per instance goes on with its successor.
-  for (const [reason, count] of old?.restarts ?? []) next.restarts.set(reason, count);
+  for (const [reason, count] of old?.restarts.counts ?? []) next.restarts.counts.set(reason, count);
   if (old !== undefined && !options.surge) await process.retire(old, "replaced by a rollout");
   process.surging.add(next);
   next.start(`generation ${spec.generation}`);

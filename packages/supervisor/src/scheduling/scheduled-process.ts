@@ -1,17 +1,36 @@
+import { randomUUID } from "node:crypto";
 import { type Logger, sleep } from "@millrace/core";
 import { Cron } from "croner";
 import type { ManagedProcess } from "../scaling/managed-process.ts";
 import { lowestFreeNumbers } from "../scaling/victims.ts";
+import { pingRun } from "./ping.ts";
 
 const HISTORY_LENGTH = 100;
 
 /** One firing of a schedule. */
 export interface ScheduledRun {
+  id: string;
   process: string;
+  /** Set once it has an instance. */
+  instance: string | undefined;
+  trigger: "schedule" | "manual";
   /** ISO 8601. */
   startedAt: string;
   endedAt: string | undefined;
-  outcome: "running" | "succeeded" | "failed" | "timed-out" | "skipped";
+  outcome: "queued" | "running" | "succeeded" | "failed" | "timed-out" | "skipped";
+  exitCode: number | undefined;
+}
+
+/** What a schedule does and will do. */
+export interface ScheduleStatus {
+  process: string;
+  cron: string;
+  timezone: string;
+  overlap: "skip" | "queue" | "parallel";
+  state: "idle" | "running" | "paused";
+  /** ISO 8601; `null` while it is paused. */
+  nextRunAt: string | null;
+  lastRun: ScheduledRun | null;
 }
 
 /** Starts one instance of a process as a oneshot at each time of its schedule. */
@@ -22,6 +41,8 @@ export class ScheduledProcess {
   readonly #abort = new AbortController();
   readonly #unfinished = new Set<Promise<void>>();
   readonly #history: ScheduledRun[] = [];
+  /** Numbers in use: an instance that was just asked for doesn't show yet. */
+  readonly #numbers = new Set<number>();
   #cron: Cron | undefined;
   #tail: Promise<void> = Promise.resolve();
 
@@ -31,13 +52,32 @@ export class ScheduledProcess {
     this.#onRun = onRun;
   }
 
-  get nextRunAt(): Date | undefined {
-    return this.#cron?.nextRun() ?? undefined;
+  get isPaused(): boolean {
+    return this.#cron?.isRunning() === false;
   }
 
   /** Newest last. */
   get history(): readonly ScheduledRun[] {
     return this.#history;
+  }
+
+  status(): ScheduleStatus {
+    const {
+      cron = "",
+      timezone = "UTC",
+      overlap = "skip",
+    } = this.#process.spec.options.schedule ?? {};
+    const running = this.#unfinished.size > 0 ? "running" : "idle";
+    const next = this.isPaused ? undefined : this.#cron?.nextRun();
+    return {
+      process: this.#process.name,
+      cron,
+      timezone,
+      overlap,
+      state: this.isPaused ? "paused" : running,
+      nextRunAt: next?.toISOString() ?? null,
+      lastRun: this.#history.at(-1) ?? null,
+    };
   }
 
   start(): void {
@@ -46,28 +86,35 @@ export class ScheduledProcess {
     const { cron, timezone, jitterMs } = schedule;
     this.#cron = new Cron(cron, { timezone, unref: true }, async () => {
       if (jitterMs > 0) await sleep(Math.random() * jitterMs, this.#abort.signal);
-      this.trigger();
+      this.trigger("schedule");
     });
   }
 
-  /** Fires now, by the overlap policy. */
-  trigger(): void {
-    if (this.#abort.signal.aborted) return;
-    const overlap = this.#process.spec.options.schedule?.overlap ?? "skip";
-    if (overlap === "skip" && this.#unfinished.size > 0) {
-      const now = new Date().toISOString();
-      this.#record({
-        process: this.#process.name,
-        startedAt: now,
-        endedAt: now,
-        outcome: "skipped",
-      });
-      return;
+  /** Fires no more until it is resumed; what runs goes on. */
+  pause(): void {
+    this.#cron?.pause();
+  }
+
+  resume(): void {
+    this.#cron?.resume();
+  }
+
+  /** Fires now, by the overlap policy; a paused schedule can be fired by hand. */
+  trigger(trigger: ScheduledRun["trigger"]): ScheduledRun {
+    const { overlap = "skip" } = this.#process.spec.options.schedule ?? {};
+    const run = this.#newRun(trigger);
+    if (this.#abort.signal.aborted || this.#isFull(overlap)) {
+      run.outcome = "skipped";
+      run.endedAt = run.startedAt;
+      this.#record(run);
+      return run;
     }
-    const run = overlap === "queue" ? this.#tail.then(() => this.#run()) : this.#run();
-    this.#unfinished.add(run);
-    this.#tail = run;
-    void run.finally(() => this.#unfinished.delete(run));
+    this.#record(run);
+    const running = overlap === "queue" ? this.#tail.then(() => this.#run(run)) : this.#run(run);
+    this.#unfinished.add(running);
+    this.#tail = running;
+    void running.finally(() => this.#unfinished.delete(running));
+    return run;
   }
 
   /** Fires no more; what runs is stopped with the process. */
@@ -76,26 +123,44 @@ export class ScheduledProcess {
     this.#abort.abort();
   }
 
-  async #run(): Promise<void> {
-    if (this.#abort.signal.aborted) return;
-    const run: ScheduledRun = {
+  #isFull(overlap: ScheduleStatus["overlap"]): boolean {
+    if (overlap === "skip") return this.#unfinished.size > 0;
+    return overlap === "parallel" && this.#unfinished.size >= this.#process.spec.options.maxScale;
+  }
+
+  #newRun(trigger: ScheduledRun["trigger"]): ScheduledRun {
+    return {
+      id: randomUUID(),
       process: this.#process.name,
+      instance: undefined,
+      trigger,
       startedAt: new Date().toISOString(),
       endedAt: undefined,
-      outcome: "running",
+      outcome: "queued",
+      exitCode: undefined,
     };
-    this.#record(run);
-    const taken = new Set(this.#process.active.map(({ number }) => number));
-    const [number = 1] = lowestFreeNumbers(taken, 1);
+  }
+
+  async #run(run: ScheduledRun): Promise<void> {
+    if (this.#abort.signal.aborted) return;
+    run.outcome = "running";
+    run.startedAt = new Date().toISOString();
+    this.#report(run);
+    const active = this.#process.active.map(({ number }) => number);
+    const [number = 1] = lowestFreeNumbers(new Set([...active, ...this.#numbers]), 1);
+    this.#numbers.add(number);
     try {
       const instance = await this.#process.startNumber(number, "scheduled", this.#abort.signal);
+      run.instance = instance.id;
       run.outcome = await this.#outcome(instance);
+      run.exitCode = instance.lastExit?.code ?? undefined;
     } catch (error) {
       run.outcome = "failed";
       this.#logger.warn({ err: error, process: this.#process.name }, "a scheduled run failed");
     }
+    this.#numbers.delete(number);
     run.endedAt = new Date().toISOString();
-    this.#onRun({ ...run });
+    this.#report(run);
   }
 
   async #outcome(
@@ -116,6 +181,16 @@ export class ScheduledProcess {
   #record(run: ScheduledRun): void {
     this.#history.push(run);
     if (this.#history.length > HISTORY_LENGTH) this.#history.shift();
+    // A run that can begin at once says so itself.
+    if (run.outcome === "skipped") this.#report(run);
+  }
+
+  #report(run: ScheduledRun): void {
     this.#onRun({ ...run });
+    const { ping } = this.#process.spec.options.schedule ?? {};
+    if (ping === undefined) return;
+    void pingRun(ping, run).catch((error: unknown) =>
+      this.#logger.warn({ err: error, process: run.process }, "a ping of a scheduled run failed"),
+    );
   }
 }

@@ -5,7 +5,14 @@ import { z } from "zod";
 const stateSchema = z.object({
   version: z.literal(1),
   bootId: z.string(),
-  processes: z.record(z.string(), z.object({ configured: z.int(), desired: z.int() })),
+  processes: z.record(
+    z.string(),
+    z.object({
+      configured: z.int(),
+      desired: z.int(),
+      stopped: z.boolean().default(false),
+    }),
+  ),
   instances: z.array(
     z.object({
       process: z.string(),

@@ -10,6 +10,7 @@ import {
   readUptimeSeconds,
   TICKS_PER_SECOND,
 } from "../process/proc-stat.ts";
+import type { ManagedProcess } from "../scaling/managed-process.ts";
 import { AdoptedRun, isSameProcess } from "./adopted-run.ts";
 import { readState, type SupervisorState, writeState } from "./state-file.ts";
 import { StateLock } from "./state-lock.ts";
@@ -52,6 +53,12 @@ export class StateKeeper {
     this.#configured.set(process, configured);
     const remembered = this.#previous?.processes[process];
     return remembered?.configured === configured ? remembered.desired : undefined;
+  }
+
+  /** Whether a process was stopped by hand, with a restart policy that keeps it so. */
+  staysStopped({ name, spec }: ManagedProcess): boolean {
+    const isStopped = this.#previous?.processes[name]?.stopped === true;
+    return isStopped && spec.options.restart === "unless-stopped";
   }
 
   /** Takes over survivors; surplus, doubled and unknown ones are told to end. */
@@ -97,9 +104,9 @@ export class StateKeeper {
       version: 1,
       bootId: readBootId(),
       processes: Object.fromEntries(
-        processes.map(({ name, desired }) => [
+        processes.map(({ name, desired, isStoppedByHand: stopped }) => [
           name,
-          { configured: this.#configured.get(name) ?? desired, desired },
+          { configured: this.#configured.get(name) ?? desired, desired, stopped },
         ]),
       ),
       instances: processes

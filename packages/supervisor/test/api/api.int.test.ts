@@ -25,6 +25,10 @@ async function start(extra: Partial<SupervisorOptions> = {}): Promise<{
         maxScale: 20,
         env: { DATABASE_PASSWORD: "hunter2-secret" },
       },
+      nightly: {
+        command: ["true"],
+        schedule: { cron: "0 3 * * *", timezone: "Europe/Copenhagen" },
+      },
     },
     api: { port: 0, tokens: [TOKEN, { name: "reader", token: READ_TOKEN, scopes: ["read"] }] },
     ...extra,
@@ -80,7 +84,7 @@ describe("management API", () => {
     for (const route of API_ROUTES) {
       if (route.answer === "text/event-stream" || route.path.endsWith("rollback")) continue;
       const path = route.path
-        .replace("{name}", "queue-default")
+        .replace("{name}", route.path.includes("/schedule") ? "nightly" : "queue-default")
         .replace("{id}", operation.operation);
       const body = route.path.endsWith("/scale") ? { desired: 3 } : undefined;
       const response = await call(route.method.toUpperCase(), path, body);
@@ -114,6 +118,32 @@ describe("management API", () => {
       409,
       "SUPERVISOR_NOTHING_TO_ROLL_BACK",
     ],
+    [
+      "GET",
+      "/api/v1/processes/nobody/explain",
+      undefined,
+      TOKEN,
+      404,
+      "SUPERVISOR_PROCESS_UNKNOWN",
+    ],
+    [
+      "GET",
+      "/api/v1/processes/nobody/schedule",
+      undefined,
+      TOKEN,
+      404,
+      "SUPERVISOR_PROCESS_UNKNOWN",
+    ],
+    [
+      "GET",
+      "/api/v1/processes/queue-default/schedule",
+      undefined,
+      TOKEN,
+      409,
+      "SUPERVISOR_NOT_SCHEDULED",
+    ],
+    ["POST", "/api/v1/processes/nightly/schedule/trigger", undefined, READ_TOKEN, 403, "FORBIDDEN"],
+    ["GET", "/api/v1/logs?limit=none", undefined, TOKEN, 400, "LIMIT_INVALID"],
     [
       "POST",
       "/api/v1/processes/queue-default/scale",
@@ -171,6 +201,50 @@ describe("management API", () => {
     expect(await (await call("GET", "/metrics")).text()).not.toContain("queue-default-3");
     const all = await (await call("GET", "/api/v1/processes")).text();
     expect(all).not.toContain("hunter2-secret");
+  });
+
+  test("a schedule is listed with its next run, fired by hand, paused and resumed", async () => {
+    const { supervisor, call } = await start();
+    const path = "/api/v1/processes/nightly/schedule";
+    const listed = (await (await call("GET", "/api/v1/schedules")).json()) as {
+      schedules: Array<{ process: string; nextRunAt: string }>;
+    };
+    expect(listed.schedules.map(({ process }) => process)).toEqual(["nightly"]);
+    const next = new Date(listed.schedules[0]?.nextRunAt ?? "");
+    const hour = new Intl.DateTimeFormat("en-GB", {
+      hour: "2-digit",
+      timeZone: "Europe/Copenhagen",
+    });
+    expect(hour.format(next)).toBe("03");
+    expect(await (await call("POST", `${path}/pause`)).json()).toMatchObject({
+      state: "paused",
+      nextRunAt: null,
+    });
+    const fired = await call("POST", `${path}/trigger`);
+    expect(fired.status).toBe(202);
+    const { run } = (await fired.json()) as { run: { id: string } };
+    await waitFor(() => supervisor.scheduleHistory("nightly").at(-1)?.outcome === "succeeded");
+    const history = (await (await call("GET", `${path}/history`)).json()) as { history: object[] };
+    expect(history.history).toMatchObject([{ id: run.id, trigger: "manual", exitCode: 0 }]);
+    expect(await (await call("POST", `${path}/resume`)).json()).toMatchObject({
+      state: "idle",
+      nextRunAt: next.toISOString(),
+    });
+    const runs = (await (await call("GET", "/api/v1/processes/nightly/runs")).json()) as {
+      runs: object[];
+    };
+    expect(runs.runs).toMatchObject([{ instance: "nightly-1", code: 0, signal: null }]);
+  });
+
+  test("an operation is cancelled where it is", async () => {
+    const { supervisor, call } = await start();
+    const path = "/api/v1/processes/queue-default/scale";
+    const accepted = await call("POST", path, { desired: 10, step: 1, delayMs: 3_600_000 });
+    const { operation } = (await accepted.json()) as { operation: string };
+    await waitFor(() => supervisor.process("queue-default").scale === 4);
+    const cancelled = await call("POST", `/api/v1/operations/${operation}/cancel`);
+    expect(await cancelled.json()).toMatchObject({ id: operation, state: "cancelled" });
+    expect(supervisor.process("queue-default").scale).toBe(4);
   });
 
   test("events stream live and continue after the last one seen", async () => {

@@ -119,4 +119,34 @@ describe("health", () => {
     await waitFor(() => (supervisor.process("soft").instances[0]?.restarts ?? 0) > 0);
     expect([...limits].toSorted()).toEqual(["hard hard", "soft soft"]);
   });
+
+  test("an instance that leaks is replaced before it reaches its limit, the new one first", async () => {
+    const supervisor = await startSupervisor({
+      sampleIntervalMs: 30,
+      processes: {
+        leaky: {
+          module: fixture("leaks-steadily.ts"),
+          execArgv,
+          health: { readiness: { type: "ipc" } },
+          memoryLimit: { hard: "400MB", predictMs: 60_000 },
+        },
+      },
+    });
+    await supervisor.whenReady();
+    const first = supervisor.process("leaky").instances[0]?.pid;
+    const reached: Array<{ limit: string; residentBytes: number }> = [];
+    supervisor.on("memory:exceeded", (event) => reached.push(event));
+    let fewest = 1;
+    supervisor.on("instance:changed", () => {
+      fewest = Math.min(fewest, supervisor.process("leaky").counts.ready);
+    });
+    const isReplaced = (): boolean =>
+      supervisor
+        .process("leaky")
+        .instances.some(({ pid, state }) => pid !== first && state === "ready");
+    await waitFor(isReplaced, { timeoutMs: 20_000 });
+    expect(reached[0]).toMatchObject({ limit: "predicted" });
+    expect(reached[0]?.residentBytes).toBeLessThan(400e6);
+    expect(fewest).toBe(1);
+  });
 });

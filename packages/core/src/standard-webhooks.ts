@@ -7,7 +7,10 @@ export interface WebhookHeaders {
   "webhook-signature": string;
 }
 
-/** Signs a body with the symmetric scheme `v1`. `at` is in Unix milliseconds. */
+/**
+ * Signs a body with the symmetric scheme `v1` of Standard Webhooks. `secret` is `whsec_` and base64, or
+ * plain text; `at` is in Unix milliseconds.
+ */
 export function signWebhook(
   secret: string,
   { id, body, at }: { id: string; body: string; at: number },
@@ -20,7 +23,11 @@ export function signWebhook(
   };
 }
 
-/** @returns why the request is not to be trusted, or undefined. */
+/**
+ * Checks the signature of a request that {@link signWebhook}, or any library of Standard Webhooks, has signed.
+ *
+ * @returns why the request is not to be trusted, or undefined.
+ */
 export function refuseWebhook(
   secret: string,
   headers: Headers,

@@ -1,0 +1,113 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { HttpBindings } from "@hono/node-server";
+import { sealPayload } from "@millrace/core";
+import { type Context, Hono } from "hono";
+import type { BearerNameOf } from "../auth/bearer-tokens.ts";
+import type { ConnectionContext } from "../connection.ts";
+import type { RefusalReason } from "../refusal.ts";
+import { storeRefusal } from "../store-refusal.ts";
+import { acceptedReply, type ErrorFormat, type HttpReply, refusalReply } from "./http-replies.ts";
+import { contentEncoding, kindOfBody, mediaType, ROUTES } from "./media.ts";
+import { discardBody, readBody } from "./request-body.ts";
+
+/** Version and token of a frame: what `maxFrameBytes` counts besides the payload. */
+const FRAME_OVERHEAD_BYTES = 11;
+
+/** What requests share with the connections of the TCP protocol. */
+export type HttpContext = Pick<
+  ConnectionContext,
+  "buffer" | "limits" | "rates" | "budget" | "counters" | "mirror" | "intake" | "onRefused"
+> & {
+  nameOf: BearerNameOf;
+  /** Connections that were refused for being late: what they leave unfinished is no news. */
+  late: WeakSet<Socket>;
+};
+
+/** The routes of the HTTP intake. */
+export function createHttpRoutes(context: HttpContext): Hono<{ Bindings: HttpBindings }> {
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  app.all("*", (c: Context<{ Bindings: HttpBindings }>) =>
+    answer(c.env.incoming, c.req.path, context),
+  );
+  return app;
+}
+
+async function answer(
+  incoming: IncomingMessage,
+  path: string,
+  context: HttpContext,
+): Promise<Response> {
+  const format = formatOf(path, incoming);
+  let token: string | undefined;
+  const outcome = await take(incoming, path, context, (name) => {
+    token = name;
+  });
+  if (outcome === undefined) return toResponse(acceptedReply(format));
+  const isReported = outcome === "truncated" && context.late.has(incoming.socket);
+  if (!isReported) context.onRefused(outcome, incoming.socket.remoteAddress, token);
+  const reply = refusalReply(outcome, format);
+  if (!(await discardBody(incoming))) reply.headers["connection"] = "close";
+  return toResponse(reply);
+}
+
+/** Stores the payload of a request. @returns why not, if it is refused. */
+async function take(
+  incoming: IncomingMessage,
+  path: string,
+  context: HttpContext,
+  onToken: (name: string) => void,
+): Promise<RefusalReason | undefined> {
+  const { headers, method } = incoming;
+  const kinds = Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined;
+  if (kinds === undefined) return "not_found";
+  if (method !== "POST") return "method";
+  const token = context.nameOf(headers.authorization);
+  if (token === undefined) return "token";
+  const type = mediaType(headers["content-type"]);
+  const declared = Object.hasOwn(kinds, type) ? kinds[type] : undefined;
+  const encoding = contentEncoding(headers["content-encoding"]);
+  if (declared === undefined || encoding === undefined) return "media_type";
+  if (context.intake() !== "take") return "overload";
+  const maxBytes = context.limits.maxFrameBytes - FRAME_OVERHEAD_BYTES;
+  const body = await readBody(incoming, maxBytes, context.budget);
+  if (typeof body === "string") return body;
+  try {
+    // In the protobuf encoding a request without records has no bytes at all.
+    if (body.bytes === 0 && !declared.endsWith("-proto")) return "empty";
+    const kind = kindOfBody(declared, encoding, body.chunks);
+    if (kind === undefined) return "bad_request";
+    onToken(token);
+    if (context.intake() !== "take") return "overload";
+    if (!context.rates.tryTake(token, body.bytes)) return "rate";
+    return await store(sealPayload(kind, body.chunks), token, context);
+  } finally {
+    body.release();
+  }
+}
+
+async function store(
+  payload: Buffer,
+  token: string,
+  { buffer, counters, mirror }: HttpContext,
+): Promise<RefusalReason | undefined> {
+  try {
+    await buffer.append(payload, token);
+  } catch (error) {
+    return storeRefusal(error);
+  }
+  counters.countPayload(payload.byteLength, token, "http");
+  mirror.forward(payload, token);
+  return undefined;
+}
+
+function formatOf(path: string, { headers }: IncomingMessage): ErrorFormat {
+  if (path !== "/v1/logs" && path !== "/v1/traces") return "json";
+  return mediaType(headers["content-type"]) === "application/x-protobuf"
+    ? "otlp-proto"
+    : "otlp-json";
+}
+
+function toResponse({ status, headers, body }: HttpReply): Response {
+  return new Response(body, { status, headers });
+}

@@ -1,0 +1,18 @@
+import type { Logger } from "@millrace/core";
+import type { InstanceReports } from "../supervisor-events.ts";
+import type { Variables } from "./interpolate.ts";
+import type { LaunchPlan } from "./launch-plan.ts";
+import type { LaunchTurns } from "./launch-turns.ts";
+import type { ProcessSpec } from "./process-spec.ts";
+import type { RestartBudget } from "./restart-budget.ts";
+
+/** What an instance needs from its process. */
+export interface InstanceServices {
+  plan(spec: ProcessSpec, number: number): LaunchPlan;
+  variables(spec: ProcessSpec, number: number): Variables;
+  budget: RestartBudget;
+  /** Shared by all processes of a supervisor. */
+  turns: LaunchTurns;
+  reports: InstanceReports;
+  logger: Logger;
+}

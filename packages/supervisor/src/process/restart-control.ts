@@ -1,0 +1,84 @@
+import type { RestartReason } from "../supervisor-events.ts";
+import type { LaunchTurns } from "./launch-turns.ts";
+import { type ProcessSpec, restartModeOf } from "./process-spec.ts";
+import type { RestartBudget } from "./restart-budget.ts";
+import { decideRestart, type Exit } from "./restart-policy.ts";
+
+/** What follows an exit: an end, or a start after a wait. */
+export type Aftermath =
+  | { action: "end"; state: "stopped" | "failed" }
+  | { action: "restart"; state: "backoff" | "crashloop"; delayMs: number };
+
+/** Decides and times the restarts of one instance, and counts them. */
+export class RestartControl {
+  /** Restarts so far, by reason. */
+  readonly counts = new Map<RestartReason, number>();
+  readonly #spec: ProcessSpec;
+  readonly #budget: RestartBudget;
+  readonly #turns: LaunchTurns;
+  #level = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #nextStartAt: number | undefined;
+
+  constructor(spec: ProcessSpec, budget: RestartBudget, turns: LaunchTurns) {
+    this.#spec = spec;
+    this.#budget = budget;
+    this.#turns = turns;
+  }
+
+  /** Restarts so far, whatever the reason. */
+  get total(): number {
+    let sum = 0;
+    for (const count of this.counts.values()) sum += count;
+    return sum;
+  }
+
+  /** Unstable crashes in a row, less what stable uptime has forgiven. */
+  get level(): number {
+    return this.#level;
+  }
+
+  /** When the next start is due, in milliseconds since the epoch; `undefined` when none is. */
+  get nextStartAtMs(): number | undefined {
+    return this.#nextStartAt;
+  }
+
+  /** Judges an exit, and counts it when a restart follows. */
+  judge(exit: Exit, uptimeMs: number, kind: RestartReason): Aftermath {
+    const policy = { ...this.#spec.options, restart: restartModeOf(this.#spec) };
+    const decision = decideRestart(exit, uptimeMs, this.#level, policy);
+    this.#level = decision.level;
+    if (decision.action === "end") return { action: "end", state: decision.state };
+    this.count(kind);
+    const heldMs = decision.stable ? 0 : this.#budget.take(performance.now());
+    return {
+      action: "restart",
+      state: decision.crashloop ? "crashloop" : "backoff",
+      delayMs: Math.max(decision.delayMs, heldMs),
+    };
+  }
+
+  /** Counts a restart that somebody else decided on. */
+  count(kind: RestartReason): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+  }
+
+  /** Runs `launch` after the wait, in a turn of its own. */
+  schedule(delayMs: number, launch: () => void): void {
+    this.cancel();
+    this.#nextStartAt = Date.now() + delayMs;
+    const takeTurn = (): void => this.#turns.add(launch);
+    if (delayMs === 0) takeTurn();
+    else this.#timer = setTimeout(takeTurn, delayMs);
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timer);
+    this.#nextStartAt = undefined;
+  }
+
+  /** Forgets earlier crashes: a person has started it again. */
+  forgive(): void {
+    this.#level = 0;
+  }
+}

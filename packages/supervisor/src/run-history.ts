@@ -1,0 +1,26 @@
+import type { InstanceExit } from "./supervisor-events.ts";
+
+/** One run that has ended. */
+export interface EndedRun extends InstanceExit {
+  /** ISO 8601. */
+  endedAt: string;
+}
+
+const KEPT = 100;
+
+/** How the newest runs of each process ended: what became of a oneshot, and how often others fall. */
+export class RunHistory {
+  readonly #runs = new Map<string, EndedRun[]>();
+
+  add(exit: InstanceExit): void {
+    const runs = this.#runs.get(exit.process) ?? [];
+    runs.push({ ...exit, endedAt: new Date().toISOString() });
+    if (runs.length > KEPT) runs.shift();
+    this.#runs.set(exit.process, runs);
+  }
+
+  /** Oldest first. */
+  of(process: string): readonly EndedRun[] {
+    return this.#runs.get(process) ?? [];
+  }
+}

@@ -1,16 +1,14 @@
 import type { DeliveredCallback, StageOutcome, TenantDepth } from "../gate/gate.ts";
 import type { GateKeys } from "../gate/gate-keys.ts";
 import type { TenantLimits } from "../gate/tenant-limits.ts";
+import { Admissions } from "./admissions.ts";
 import { type CallbackInHand, takeCallback } from "./awaited-callbacks.ts";
-import type { ClassWeights } from "./class-turns.ts";
 import type { ManualClock } from "./fake-clock.ts";
-import { FairGate } from "./fair-gate.ts";
+import type { FairGate } from "./fair-gate.ts";
 import { Family } from "./family.ts";
 import { FinishedTasks } from "./finished-tasks.ts";
-import { ReadyLine } from "./ready-line.ts";
 import { ScheduleTable } from "./schedule-table.ts";
 import { newRecord, type TaskRecord } from "./task-record.ts";
-import { Takers } from "./takers.ts";
 
 /** What a queue's tasks are and where they stand: in place of what Redis would keep of it. */
 export class KeptQueue {
@@ -20,12 +18,9 @@ export class KeptQueue {
   readonly schedules: ScheduleTable;
   /** What deduplication windows answer, by tenant and key. */
   readonly once = new Map<string, { taskId: string; until: number }>();
-  readonly takers = new Takers();
   readonly finished = new FinishedTasks((task) => this.remove(task));
+  readonly admissions: Admissions;
   readonly #family: Family;
-  #line = new ReadyLine();
-  #gate: FairGate;
-  #cancelFeed: () => void = () => {};
 
   constructor(
     keys: GateKeys,
@@ -36,7 +31,7 @@ export class KeptQueue {
     this.clock = clock;
     this.schedules = new ScheduleTable(clock);
     this.#family = new Family(queueNamed);
-    this.#gate = this.#newGate();
+    this.admissions = new Admissions(clock);
   }
 
   add(
@@ -55,7 +50,7 @@ export class KeptQueue {
       if (task.state !== "running") this.remove(task);
     });
     this.#gate.feedFor(task.tenantId);
-    this.#comeToRest();
+    this.admissions.comeToRest();
     return outcome;
   }
 
@@ -66,12 +61,12 @@ export class KeptQueue {
 
   /** The next task to run, or undefined. */
   take(): TaskRecord | undefined {
-    const task = this.#line.take();
+    const task = this.admissions.take();
     if (!task) return undefined;
     task.state = "running";
     task.attemptsStarted++;
     this.#gate.feedIfHungry();
-    this.#comeToRest();
+    this.admissions.comeToRest();
     return task;
   }
 
@@ -97,9 +92,9 @@ export class KeptQueue {
       return;
     }
     task.state = "backing-off";
-    this.#wakeAt(task, this.clock.now() + retryInMs);
+    this.admissions.enqueueAt(task, this.clock.now() + retryInMs);
     this.#gate.settle(task, task.attemptsStarted);
-    this.#comeToRest();
+    this.admissions.comeToRest();
   }
 
   /** Ends a cancelled run: nothing of it is kept. */
@@ -107,7 +102,7 @@ export class KeptQueue {
     this.tasks.delete(task.taskId);
     this.#gate.settle(task, task.attemptsStarted);
     this.#family.failed(task, reason);
-    this.#comeToRest();
+    this.admissions.comeToRest();
   }
 
   /** Puts a running task back behind the gate at its place, at once or when it is due. */
@@ -115,7 +110,7 @@ export class KeptQueue {
     task.state = "staged";
     this.#gate.stage(task, { limits, dueAt });
     this.#gate.feedIfHungry();
-    this.#comeToRest();
+    this.admissions.comeToRest();
   }
 
   /** Lets a running task wait for its children, or puts it back when all are done. */
@@ -126,13 +121,13 @@ export class KeptQueue {
     }
     task.state = "awaiting-children";
     this.#gate.settle(task, task.attemptsStarted);
-    this.#comeToRest();
+    this.admissions.comeToRest();
   }
 
   childrenEnded(task: TaskRecord): void {
     if (task.state !== "awaiting-children") return;
-    this.#enqueue(task, false);
-    this.#comeToRest();
+    this.admissions.enqueue(task);
+    this.admissions.comeToRest();
   }
 
   /** Lets a running task wait for its callback or the deadline. */
@@ -143,10 +138,10 @@ export class KeptQueue {
     task.state = "awaiting-callback";
     if (wait.releaseSlot) this.#gate.release(task);
     else if (this.#gate.holds(task)) task.grantedFor = task.attemptsStarted + 1;
-    if (task.callbacks.has(wait.dispatchKey)) this.#enqueue(task, true);
-    else this.#wakeAt(task, wait.deadlineAt);
+    if (task.callbacks.has(wait.dispatchKey)) this.admissions.enqueue(task, true);
+    else this.admissions.enqueueAt(task, wait.deadlineAt);
     this.#gate.feedIfHungry();
-    this.#comeToRest();
+    this.admissions.comeToRest();
   }
 
   /** Delivers a callback to the task that awaits it. */
@@ -155,8 +150,8 @@ export class KeptQueue {
     if (!task) return { outcome: "missing" };
     const delivered = takeCallback(task, callback);
     if (delivered.outcome === "delivered" && task.state === "awaiting-callback") {
-      this.#enqueue(task, true);
-      this.#comeToRest();
+      this.admissions.enqueue(task, true);
+      this.admissions.comeToRest();
     }
     return delivered;
   }
@@ -174,15 +169,13 @@ export class KeptQueue {
 
   /** Forgets a task that does not run, and those of its children that do not. */
   remove(task: TaskRecord): void {
-    task.cancelTimer();
-    this.#line.leave(task);
     this.tasks.delete(task.taskId);
     for (const removeChild of task.children.values()) removeChild();
     if (task.finishedAt === undefined) {
-      this.#gate.drop(task, task.attemptsStarted > 0);
+      this.admissions.drop(task);
       this.#family.gone(task);
     }
-    this.#comeToRest();
+    this.admissions.comeToRest();
   }
 
   /** Runs a failed task again with fresh tries, through the gate. */
@@ -190,24 +183,13 @@ export class KeptQueue {
     task.attemptsMade = 0;
     task.finishedAt = undefined;
     task.failedReason = undefined;
-    this.#enqueue(task, false);
-    this.#comeToRest();
+    this.admissions.enqueue(task);
+    this.admissions.comeToRest();
   }
 
   configureTenant(tenantId: string, change: Parameters<FairGate["configure"]>[1]): void {
     this.#gate.configure(tenantId, change);
-    this.#comeToRest();
-  }
-
-  /** After workers came, went or changed: what is admitted ahead follows what runs at once. */
-  fitWindow(): void {
-    this.#gate.window = Math.max(16, Math.ceil(1.5 * this.takers.concurrency));
-    this.#gate.feed(this.#gate.window);
-    this.#comeToRest();
-  }
-
-  setClassWeights(weights: ClassWeights): void {
-    this.#gate.turns.weights = weights;
+    this.admissions.comeToRest();
   }
 
   depths(): TenantDepth[] {
@@ -220,37 +202,11 @@ export class KeptQueue {
     this.tasks.clear();
     this.once.clear();
     this.schedules.clear();
-    this.#line = new ReadyLine();
-    const { window, turns } = this.#gate;
-    this.#gate = this.#newGate();
-    this.#gate.window = window;
-    this.#gate.turns.weights = turns.weights;
-    this.#comeToRest();
+    this.admissions.clear();
   }
 
-  #newGate(): FairGate {
-    return new FairGate({
-      now: () => this.clock.now(),
-      readyTasks: () => this.#line.length,
-      admit: (admitted) => {
-        const task = admitted as TaskRecord;
-        task.grantedFor = task.attemptsStarted + 1;
-        this.#enqueue(task, false);
-      },
-    });
-  }
-
-  #enqueue(task: TaskRecord, isFirst: boolean): void {
-    task.cancelTimer();
-    task.state = "ready";
-    this.#line.enter(task, isFirst);
-  }
-
-  #wakeAt(task: TaskRecord, time: number): void {
-    task.cancelTimer = this.clock.at(time, () => {
-      this.#enqueue(task, false);
-      this.#comeToRest();
-    });
+  get #gate(): FairGate {
+    return this.admissions.gate;
   }
 
   #end(task: TaskRecord, state: "completed" | "failed"): void {
@@ -258,18 +214,6 @@ export class KeptQueue {
     task.finishedAt = this.clock.now();
     this.finished.add(task);
     this.#gate.settle(task, task.attemptsStarted);
-    this.#comeToRest();
-  }
-
-  /** What every change ends with: workers look again, and the gate is fed when something comes due. */
-  #comeToRest(): void {
-    this.takers.wake();
-    this.#cancelFeed();
-    const dueAt = this.#gate.nextDueAt;
-    if (dueAt === undefined) return;
-    this.#cancelFeed = this.clock.at(dueAt, () => {
-      this.#gate.feed(this.#gate.window);
-      this.#comeToRest();
-    });
+    this.admissions.comeToRest();
   }
 }

@@ -39,18 +39,18 @@ export interface MemoryBackend {
    * Waits until no handler runs and none can start before the clock moves. A handler that waits for the
    * clock or for its signal is waited for, too.
    */
-  settled(): Promise<void>;
-  createTenantStore(options: WithoutConnection<TenantStoreOptions>): TenantStore;
-  createQueue<Input = unknown, Output = unknown>(
+  readonly settled: () => Promise<void>;
+  readonly createTenantStore: (options: WithoutConnection<TenantStoreOptions>) => TenantStore;
+  readonly createQueue: <Input = unknown, Output = unknown>(
     options: WithoutConnection<QueueOptions<Input, Output>>,
-  ): Queue<Input, Output>;
-  createQueueWorker<Input = unknown, Output = unknown>(
+  ) => Queue<Input, Output>;
+  readonly createQueueWorker: <Input = unknown, Output = unknown>(
     options: QueueWorkerOptions<Input, Output>,
-  ): QueueWorker;
-  createScheduler<Input>(options: SchedulerOptions<Input>): Scheduler<Input>;
-  createCallbacks(options: CallbacksOptions): Callbacks;
-  createTokenLimits(options: WithoutConnection<TokenLimitsOptions>): TokenLimits;
-  createEventHub(options?: WithoutConnection<EventHubOptions>): EventHub;
+  ) => QueueWorker;
+  readonly createScheduler: <Input>(options: SchedulerOptions<Input>) => Scheduler<Input>;
+  readonly createCallbacks: (options: CallbacksOptions) => Callbacks;
+  readonly createTokenLimits: (options: WithoutConnection<TokenLimitsOptions>) => TokenLimits;
+  readonly createEventHub: (options?: WithoutConnection<EventHubOptions>) => EventHub;
 }
 
 /**
@@ -96,9 +96,8 @@ export function createMemoryBackend({
       const { kept } = memoryQueue(parsed.queue, "createQueueWorker");
       return new MemoryWorker(parsed, kept, store);
     },
-    createScheduler<Input>({ queue, logger }: SchedulerOptions<Input>) {
-      const ours = memoryQueue(queue as Queue, "createScheduler");
-      return new MemoryScheduler(ours, logger) as Scheduler<Input>;
+    createScheduler({ queue, logger }) {
+      return new MemoryScheduler(memoryQueue(queue, "createScheduler"), logger);
     },
     createCallbacks(options) {
       const parsed = parseOptions(callbacksOptionsSchema, options, "createCallbacks");

@@ -105,12 +105,12 @@ export class MemoryEventHub extends LifecycleComponent implements EventHub {
 
   #beat(closers: CloserStack): void {
     const { clock } = this.#store;
-    let cancel = () => {};
+    let cancel: (() => void) | undefined;
     const beat = () => {
       for (const client of this.#clients) client.heartbeat();
       cancel = clock.at(clock.now() + this.#options.heartbeatMs, beat);
     };
     cancel = clock.at(clock.now() + this.#options.heartbeatMs, beat);
-    closers.push(() => cancel());
+    closers.push(() => cancel?.());
   }
 }

@@ -208,7 +208,7 @@ export class MemoryQueue<Input, Output> extends LifecycleComponent implements Qu
   }
 
   async #open(closers: CloserStack): Promise<void> {
-    this.kept.setClassWeights(classWeightsOf(this.options.classWeights));
+    this.kept.admissions.setClassWeights(classWeightsOf(this.options.classWeights));
     await this.options.tenants.registerQueue(this.role, this.keys);
     closers.push(publishQueueMetrics(this, () => this.#depth(this.kept)));
   }

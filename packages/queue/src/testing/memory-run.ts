@@ -19,7 +19,7 @@ export async function runInMemory(
 ): Promise<unknown> {
   const cancellation = new AbortController();
   const timeout = new AbortController();
-  let cancelTimer = () => {};
+  let cancelTimer: (() => void) | undefined;
   task.abortRun = (reason) => cancellation.abort(reason);
   try {
     return await runTask({
@@ -44,7 +44,7 @@ export async function runInMemory(
       },
     });
   } finally {
-    cancelTimer();
+    cancelTimer?.();
     task.abortRun = undefined;
   }
 }

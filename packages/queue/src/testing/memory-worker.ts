@@ -75,7 +75,7 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
 
   setConcurrency(concurrency: number): void {
     this.concurrency = concurrency;
-    this.#kept.fitWindow();
+    this.#kept.admissions.fitWindow();
   }
 
   status(): QueueWorkerStatus {
@@ -94,7 +94,7 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
     if (!task) return false;
     const run = this.#run(task).finally(() => {
       this.#runs.delete(run);
-      this.#kept.takers.wake();
+      this.#kept.admissions.takers.wake();
     });
     this.#runs.add(run);
     this.#store.track(run);
@@ -209,17 +209,17 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
     const withdraw = pressure?.on("change", ({ to }) => {
       if (to === "closed") this.#isTaking = false;
       else if (to === "open") this.#isTaking = true;
-      this.#kept.takers.wake();
+      this.#kept.admissions.takers.wake();
     });
     closers.push(() => withdraw?.());
-    this.#kept.takers.add(this);
-    this.#kept.fitWindow();
+    this.#kept.admissions.takers.add(this);
+    this.#kept.admissions.fitWindow();
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
     this.#isTaking = false;
-    this.#kept.takers.delete(this);
-    this.#kept.fitWindow();
+    this.#kept.admissions.takers.delete(this);
+    this.#kept.admissions.fitWindow();
     const giveUp = () => this.#shutdown.abort();
     signal.addEventListener("abort", giveUp, { once: true });
     if (signal.aborted) giveUp();

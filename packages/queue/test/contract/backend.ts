@@ -53,7 +53,7 @@ export class System {
   }
 
   async makeQueue(options: MadeQueueOptions = {}): Promise<Queue<Data>> {
-    const queue = this.backend.createQueue<Data, unknown>({
+    const queue = this.backend.createQueue<Data>({
       role: "copywriter",
       tenants: this.tenants,
       logger: silentLogger,
@@ -71,7 +71,7 @@ export class System {
     handler: QueueWorkerOptions<Data, unknown>["handler"],
     options: Partial<QueueWorkerOptions<Data, unknown>> = {},
   ): Promise<QueueWorker> {
-    const worker = this.backend.createQueueWorker<Data, unknown>({
+    const worker = this.backend.createQueueWorker<Data>({
       queue: this.queue,
       handler,
       logger: silentLogger,
@@ -129,4 +129,4 @@ export function held() {
 }
 
 /** A rejection's code. */
-export const code = (name: string) => expect.objectContaining({ code: name });
+export const code = (name: string): unknown => expect.objectContaining({ code: name });

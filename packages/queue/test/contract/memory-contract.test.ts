@@ -24,4 +24,6 @@ async function openMemory(): Promise<Backend> {
   };
 }
 
-describe("the contract of the queue, in memory", () => queueContract(openMemory));
+describe("the contract of the queue, in memory", () => {
+  queueContract(openMemory);
+});

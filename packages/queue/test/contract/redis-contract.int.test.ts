@@ -30,4 +30,6 @@ async function openRedis(): Promise<Backend> {
   };
 }
 
-describe("the contract of the queue, in Redis", () => queueContract(openRedis));
+describe("the contract of the queue, in Redis", () => {
+  queueContract(openRedis);
+});

@@ -155,7 +155,7 @@ class Pair {
     const theirs = await this.gate.depths(await this.gate.activeTenants());
     const strip = (depths: typeof theirs) =>
       depths
-        .map(({ oldestAt: _, ...depth }) => depth)
+        .map((depth) => ({ ...depth, oldestAt: undefined }))
         .toSorted((one, other) => (one.tenantId < other.tenantId ? -1 : 1));
     assert.deepEqual(strip(this.memory.depths(() => 0)), strip(theirs));
   }

@@ -25,6 +25,7 @@
  * @module
  */
 export type { FakeClock } from "./fake-clock.ts";
+export type { MemoryBackendOptions } from "./memory-backend-options.ts";
 export {
   createMemoryBackend,
   type MemoryBackend,

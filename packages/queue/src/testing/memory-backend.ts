@@ -21,6 +21,7 @@ import {
 import type { QueueWorker } from "../worker/queue-worker.ts";
 import { type QueueWorkerOptions, queueWorkerOptionsSchema } from "../worker/worker-options.ts";
 import { type FakeClock, ManualClock } from "./fake-clock.ts";
+import { type MemoryBackendOptions, memoryBackendOptionsSchema } from "./memory-backend-options.ts";
 import { MemoryEventHub } from "./memory-event-hub.ts";
 import { MemoryQueue } from "./memory-queue.ts";
 import { MemoryScheduler } from "./memory-scheduler.ts";
@@ -58,13 +59,12 @@ export interface MemoryBackend {
  * see one another as if they shared a Redis: two of a role and prefix are two processes of one queue. They
  * are started and closed like the real ones and take the same options.
  *
- * @param options.startAt Unix milliseconds. @default the time of the call
- * @throws {@link MillraceError} `CONFIG_INVALID` from its factories, also for components of another backend.
+ * @throws {@link MillraceError} `CONFIG_INVALID` for bad options; its factories throw it also for components of
+ * another backend.
  */
-export function createMemoryBackend({
-  startAt = Date.now(),
-}: { startAt?: number } = {}): MemoryBackend {
-  const clock = new ManualClock(startAt);
+export function createMemoryBackend(given: MemoryBackendOptions = {}): MemoryBackend {
+  const { startAt } = parseOptions(memoryBackendOptionsSchema, given, "createMemoryBackend");
+  const clock = new ManualClock(startAt ?? Date.now());
   const store = new MemoryStore(clock);
   const made = new WeakSet<object>();
   const remember = <Component extends object>(component: Component): Component => {

@@ -26,12 +26,13 @@ export class ScheduleTable {
   }
 
   upsert(scheduleId: string, time: ScheduleTime, task: ScheduledTask): void {
+    // An interval begins with a tick, as in BullMQ.
+    const now = this.#clock.now();
+    const first = "everyMs" in time ? now : nextTick(time, now);
     this.remove(scheduleId);
     const schedule: Schedule = { task, nextAt: undefined, cancel: () => {} };
     this.#schedules.set(scheduleId, schedule);
-    // An interval begins with a tick, as in BullMQ.
-    const now = this.#clock.now();
-    this.#await(scheduleId, schedule, time, "everyMs" in time ? now : nextTick(time, now));
+    this.#await(scheduleId, schedule, time, first);
   }
 
   remove(scheduleId: string): boolean {

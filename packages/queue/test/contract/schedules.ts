@@ -36,6 +36,8 @@ export function schedulesContract(open: OpenBackend): void {
       );
       expect(nightly - system.backend.now()).toBeLessThanOrEqual(25 * 3_600_000);
       expect(nightly).toBeGreaterThan(system.backend.now());
+      await expect(first.upsert("nightly", { pattern: "at nine" }, task)).rejects.toThrow(Error);
+      expect(await second.list()).toHaveLength(2);
       expect(await second.remove("digest")).toBe(true);
       expect(await second.remove("digest")).toBe(false);
       expect(await first.remove("nightly")).toBe(true);

@@ -254,5 +254,6 @@ describe("the backend in memory", () => {
     };
     expect(() => other.createCallbacks(callbacks)).toThrow(invalid);
     expect(() => other.createEventHub({ keepEvents: 0 })).toThrow(invalid);
+    expect(() => createMemoryBackend({ startAt: Number.NaN })).toThrow(invalid);
   });
 });

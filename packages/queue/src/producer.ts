@@ -2,8 +2,8 @@ import { Job, type JobsOptions, type Queue as BullmqQueue, type RedisClient } fr
 import { type AcceptedTask, acceptTask } from "./accept-task.ts";
 import { farDelayMs } from "./gate/far-delay.ts";
 import type { Gate } from "./gate/gate.ts";
-import { refusalOf } from "./gate/refusal.ts";
 import type { GateKeys } from "./gate/gate-keys.ts";
+import { refusalOf } from "./gate/refusal.ts";
 import type { QueueCounters } from "./metrics.ts";
 import type { ResolvedQueueOptions } from "./queue-options.ts";
 import { throughSlotMove } from "./slot-move.ts";

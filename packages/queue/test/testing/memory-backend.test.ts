@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { createPressure, silentLogger } from "@millrace/core";
 import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { Registry } from "prom-client";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { desiredWorkersEndpoint } from "../../src/desired-workers-endpoint.ts";
 import { findViolations } from "../../src/gate/invariants.ts";
 import type { Queue } from "../../src/queue.ts";
@@ -86,6 +86,22 @@ describe("the backend in memory", () => {
     server.closeAllConnections();
     server.close();
     await once(server, "close");
+  });
+
+  it("goes along with the fake timers of a test runner", async () => {
+    vi.useFakeTimers({ now: NEW_YEAR });
+    try {
+      await work(async () => new Promise((resolve) => setTimeout(() => resolve(Date.now()), 500)));
+      const taskId = await add({}, { delayMs: 1_000 });
+      for (const ms of [1_000, 500]) {
+        vi.advanceTimersByTime(ms);
+        await backend.clock.advance(ms);
+      }
+      await backend.settled();
+      expect(await queue.get(taskId)).toMatchObject({ result: NEW_YEAR + 1_500 });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("turns the month in the tenant's time zone", async () => {

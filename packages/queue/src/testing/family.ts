@@ -1,4 +1,4 @@
-import type { ParentLink, TaskRecord } from "./task-record.ts";
+import type { Child, ParentLink, TaskRecord } from "./task-record.ts";
 
 /** A queue as the children of its tasks see it. */
 interface ParentQueue {
@@ -16,8 +16,9 @@ export class Family {
   }
 
   /** Makes a task its parent's child; `remove` is called when the parent is removed. */
-  join(child: TaskRecord, remove: () => void): void {
-    this.#parentOf(child)?.children.set(child.taskId, remove);
+  join(task: TaskRecord, remove: () => void): void {
+    const child: Child = { isRunning: () => isRunning(task), remove };
+    this.#parentOf(task)?.children.set(task.taskId, child);
   }
 
   /** @throws Error when there is no such parent. */
@@ -45,4 +46,9 @@ export class Family {
   #parentOf({ parent }: TaskRecord): TaskRecord | undefined {
     return parent && this.#queueNamed(parent.queue)?.tasks.get(parent.id);
   }
+}
+
+/** Whether a task runs, or one of its children does. */
+export function isRunning(task: TaskRecord): boolean {
+  return task.state === "running" || [...task.children.values()].some((child) => child.isRunning());
 }

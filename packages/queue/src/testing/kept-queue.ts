@@ -5,7 +5,7 @@ import { Admissions } from "./admissions.ts";
 import { type CallbackInHand, takeCallback } from "./awaited-callbacks.ts";
 import type { ManualClock } from "./fake-clock.ts";
 import type { FairGate } from "./fair-gate.ts";
-import { Family } from "./family.ts";
+import { Family, isRunning } from "./family.ts";
 import { FinishedTasks } from "./finished-tasks.ts";
 import { ScheduleTable } from "./schedule-table.ts";
 import { newRecord, type TaskRecord } from "./task-record.ts";
@@ -46,9 +46,7 @@ export class KeptQueue {
     const outcome = this.#gate.stage(task, request);
     if (outcome !== "staged") return outcome;
     this.tasks.set(task.taskId, task);
-    this.#family.join(task, () => {
-      if (task.state !== "running") this.remove(task);
-    });
+    this.#family.join(task, () => this.remove(task));
     this.#gate.feedFor(task.tenantId);
     this.admissions.comeToRest();
     return outcome;
@@ -160,17 +158,18 @@ export class KeptQueue {
   cancel(taskId: string, reason: string): boolean {
     const task = this.tasks.get(taskId);
     if (!task || task.finishedAt !== undefined) return false;
-    if (task.state === "running") {
+    if (isRunning(task)) {
+      // A parent ends when its children have.
       task.isCancelled = true;
       task.abortRun?.(reason);
     } else this.remove(task);
     return true;
   }
 
-  /** Forgets a task that does not run, and those of its children that do not. */
+  /** Forgets a task that does not run, with its children. */
   remove(task: TaskRecord): void {
     this.tasks.delete(task.taskId);
-    for (const removeChild of task.children.values()) removeChild();
+    for (const child of task.children.values()) child.remove();
     if (task.finishedAt === undefined) {
       this.admissions.drop(task);
       this.#family.gone(task);

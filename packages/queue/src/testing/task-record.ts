@@ -50,6 +50,13 @@ export interface ParentLink {
   queue: string;
 }
 
+/** A child as its parent knows it. */
+export interface Child {
+  /** Whether it runs, or one of its own children does. */
+  isRunning(): boolean;
+  remove(): void;
+}
+
 /** A task as a backend in memory keeps it. */
 export interface TaskRecord extends GateTask {
   readonly envelope: TaskEnvelope;
@@ -70,8 +77,8 @@ export interface TaskRecord extends GateTask {
   isCancelled: boolean;
   awaited: { tokenHash: string; deadlineAt: number } | undefined;
   readonly callbacks: Map<string, TakenCallback>;
-  /** Children that are not done, with what removes one that waits. */
-  readonly children: Map<string, () => void>;
+  /** Children that are not done. */
+  readonly children: Map<string, Child>;
   readonly childResults: Map<string, unknown>;
   readonly childFailures: Map<string, string>;
 }

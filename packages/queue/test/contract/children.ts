@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Queue } from "../../src/queue.ts";
-import { type Data, type OpenBackend, System } from "./backend.ts";
+import { type Data, held, type OpenBackend, System } from "./backend.ts";
 
 export function childrenContract(open: OpenBackend): void {
   describe("children", () => {
@@ -50,6 +50,36 @@ export function childrenContract(open: OpenBackend): void {
       expect(plans).toBe(2);
       expect(highest).toBe(2);
       expect(await writers.get(`${taskId}~c0`)).toMatchObject({ tenantId: "acme" });
+    });
+
+    it("go with a parent that is cancelled; while one of them runs it ends after the last instead", async () => {
+      let plans = 0;
+      await system.worker(async (_, { children }) => {
+        plans++;
+        for (const key of ["a", "b"]) await children.add(writers, { key, data: {} });
+        return await children.results();
+      });
+      await writers.pauseTenant("acme");
+      const early = await system.add();
+      await system.reaches(early, "waiting-children");
+      expect(await system.queue.cancel(early)).toBe(true);
+      expect(await system.queue.get(early)).toBeUndefined();
+      expect(await writers.get(`${early}~a`)).toBeUndefined();
+      const { handler, waiting, goOn } = held();
+      await system.worker(handler, { queue: writers, concurrency: 1 });
+      await writers.resumeTenant("acme");
+      const late = await system.add();
+      await system.reaches(late, "waiting-children");
+      await system.backend.until(() => waiting.length === 1);
+      expect(await system.queue.cancel(late)).toBe(true);
+      for (const key of ["a", "b"]) {
+        await system.backend.until(() => waiting.length === 1);
+        goOn();
+        await system.reaches(`${late}~${key}`, "completed", writers);
+      }
+      await system.backend.until(async () => (await system.queue.get(late)) === undefined);
+      expect(plans).toBe(2);
+      expect(await system.queue.deadLetters.list()).toEqual([]);
     });
 
     it("are refused under another hash tag before anything is added", async () => {

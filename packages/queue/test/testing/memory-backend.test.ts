@@ -200,36 +200,6 @@ describe("the backend in memory", () => {
     expect(worker.status().completed).toBe(40);
   });
 
-  it("leaves the children of a cancelled parent out, but those that run", async () => {
-    const make = async (role: string) => {
-      const made = backend.createQueue<Data>({ role, tenants, tag: "shared", ...quiet });
-      await made.start();
-      return made;
-    };
-    const [planners, writers] = [await make("planner"), await make("writer")];
-    await work(
-      async (_, { children }) => {
-        for (const key of ["a", "b", "c"]) await children.add(writers, { key, data: {} });
-        return await children.results();
-      },
-      { queue: planners },
-    );
-    let end = () => {};
-    await work(() => new Promise<void>((resolve) => (end = resolve)), {
-      queue: writers,
-      concurrency: 1,
-    });
-    const { taskId } = await planners.add({ tenantId: "acme", data: {} });
-    await backend.clock.advance(0);
-    expect(await planners.cancel(taskId)).toBe(true);
-    expect(await writers.get(`${taskId}~a`)).toMatchObject({ state: "active" });
-    expect(await writers.get(`${taskId}~b`)).toBeUndefined();
-    end();
-    await backend.settled();
-    expect(await writers.get(`${taskId}~a`)).toMatchObject({ state: "completed" });
-    expect(await writers.status()).toMatchObject({ staged: 0, admitted: 0, tenants: [] });
-  });
-
   it("tells an autoscaler what it wants, and scrapers what it has", async () => {
     const metrics = new Registry();
     const metered = backend.createQueue<Data>({ role: "metered", tenants, metrics });

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { silentLogger } from "@millrace/core";
 import { Registry } from "prom-client";
 import { expect } from "vitest";
@@ -14,6 +15,8 @@ export interface Backend extends Omit<MemoryBackend, "clock" | "settled"> {
   now(): number;
   /** Lets time pass until the condition holds. */
   until<Result>(condition: () => Result | Promise<Result>): Promise<NonNullable<Result>>;
+  /** What is wrong with the books of a queue that is at rest, if it keeps any. */
+  violations(queue: Queue<Data>): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -108,7 +111,10 @@ export class System {
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.close({ graceMs: 0 })));
     for (const queue of this.#queues) {
-      if (queue.state === "running") await queue.obliterate();
+      if (queue.state === "running") {
+        assert.deepEqual(await this.backend.violations(queue), []);
+        await queue.obliterate();
+      }
       await queue.close();
     }
     await this.tenants.close();

@@ -61,15 +61,19 @@ export function eventsContract(open: OpenBackend): void {
 
     it("drop a client that does not read, which loses nothing when it returns", async () => {
       const response = await other.sse("acme");
+      const healthy = listen(await other.sse("acme"));
       const first = await one.publish("acme", { type: "x", data: "first" });
       const payload = "y".repeat(1_000);
       for (let n = 0; n < 10; n++) await one.publish("acme", { type: "x", data: payload });
       await backend.until(() => other.status().dropped === 1);
+      await backend.until(() => healthy.data().length === 11);
       const slow = listen(response);
       await backend.until(() => slow.state.isOver);
       expect(String(slow.state.error)).toMatch(/too slowly/);
       const back = listen(await one.sse("acme", first));
       await backend.until(() => back.data().length === 10);
+      await one.publish("acme", { type: "x", data: "live" });
+      await backend.until(() => back.data().includes("live"));
     });
 
     it("keep idle connections alive, survive hostile ids and end when the hub closes", async () => {

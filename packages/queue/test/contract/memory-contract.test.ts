@@ -20,6 +20,7 @@ async function openMemory(): Promise<Backend> {
       }
       throw new Error(`did not hold within ${STEPS * STEP_MS} ms of the backend's clock`);
     },
+    violations: () => Promise.resolve([]),
     close: () => Promise.resolve(),
   };
 }

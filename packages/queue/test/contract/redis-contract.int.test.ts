@@ -8,6 +8,7 @@ import { createScheduler } from "../../src/scheduler.ts";
 import { createTenantStore } from "../../src/tenants/tenant-store.ts";
 import { createQueueWorker } from "../../src/worker/queue-worker.ts";
 import { connect, uniquePrefix } from "../support/redis.ts";
+import { violationsAtRest } from "../support/violations-at-rest.ts";
 import type { Backend } from "./backend.ts";
 import { queueContract } from "./contract.ts";
 
@@ -24,6 +25,7 @@ async function openRedis(): Promise<Backend> {
     createCallbacks,
     createTokenLimits: (options) => createTokenLimits({ ...options, ...shared }),
     createEventHub: (options) => createEventHub({ ...options, ...shared }),
+    violations: violationsAtRest,
     async close() {
       await connection.quit();
     },

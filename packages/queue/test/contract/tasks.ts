@@ -173,7 +173,7 @@ export function tasksContract(open: OpenBackend): void {
     });
 
     it("fail after having been put off too often", async () => {
-      await system.worker((_, { defer }) => defer(1), { maxDefers: 3 });
+      await system.worker((_, { defer }) => defer(1), { maxDefers: 1 });
       const taskId = await system.add();
       const { failedReason } = await system.reaches(taskId, "failed");
       expect(failedReason).toMatch(/^QUEUE_DEFER_LIMIT/);

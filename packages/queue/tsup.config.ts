@@ -3,5 +3,5 @@ import { library } from "../../tsup.base.ts";
 
 export default defineConfig({
   ...library,
-  entry: ["src/index.ts", "src/bull-board.ts"],
+  entry: ["src/index.ts", "src/bull-board.ts", "src/testing/index.ts"],
 });

@@ -43,13 +43,7 @@ export function createDeadLetters({ partitions, adopt }: DeadLetterSource): Dead
       const job = await queue.getJob(taskId);
       if (job && (await job.isFailed())) return job;
     }
-    throw queueError(
-      "QUEUE_TASK_NOT_FOUND",
-      `no failed task ${taskId}: list() shows what there is`,
-      {
-        details: { taskId },
-      },
-    );
+    throw noDeadLetter(taskId);
   };
   return {
     async list({ tenantId, limit = 100 } = {}) {
@@ -72,6 +66,15 @@ export function createDeadLetters({ partitions, adopt }: DeadLetterSource): Dead
       await job.remove();
     },
   };
+}
+
+/** The error for a task that is not among the failed. */
+export function noDeadLetter(taskId: string) {
+  return queueError(
+    "QUEUE_TASK_NOT_FOUND",
+    `no failed task ${taskId}: list() shows what there is`,
+    { details: { taskId } },
+  );
 }
 
 async function newest(

@@ -91,11 +91,8 @@ export {
 export type { StandardSchema } from "./standard-schema.ts";
 export type { TaskPriority } from "./task.ts";
 export type { PlanInput, RoleAllocationInput } from "./tenants/plan.ts";
-export {
-  createTenantStore,
-  type TenantAllocation,
-  type TenantStore,
-} from "./tenants/tenant-store.ts";
+export type { TenantAllocation } from "./tenants/tenant-allocation.ts";
+export { createTenantStore, type TenantStore } from "./tenants/tenant-store.ts";
 export type { TenantRecord, TenantStoreOptions } from "./tenants/tenant-store-options.ts";
 export {
   createWebhookAdapter,

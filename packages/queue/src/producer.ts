@@ -1,17 +1,14 @@
-import { randomUUID } from "node:crypto";
 import { Job, type JobsOptions, type Queue as BullmqQueue, type RedisClient } from "bullmq";
-import { queueError } from "./errors.ts";
+import { type AcceptedTask, acceptTask } from "./accept-task.ts";
 import { farDelayMs } from "./gate/far-delay.ts";
-import type { Gate, StageOutcome } from "./gate/gate.ts";
+import type { Gate } from "./gate/gate.ts";
 import type { GateKeys } from "./gate/gate-keys.ts";
+import { refusalOf } from "./gate/refusal.ts";
 import type { QueueCounters } from "./metrics.ts";
 import type { ResolvedQueueOptions } from "./queue-options.ts";
 import { throughSlotMove } from "./slot-move.ts";
-import { validate } from "./standard-schema.ts";
 import { PRIORITIES, type TaskEnvelope, type TaskPriority } from "./task.ts";
 import { monthOf } from "./tenants/month.ts";
-import type { TenantAllocation } from "./tenants/tenant-store.ts";
-import { currentTraceparent, inSpan, SpanKind } from "./tracing.ts";
 
 /** A task to add. */
 export interface NewTask<Input> {
@@ -62,30 +59,13 @@ export class Producer {
     this.#parts = parts;
   }
 
-  async add(task: NewTask<unknown>): Promise<AddedTask> {
-    const { options } = this.#parts;
-    const checked = await validate(options.input, task.data);
-    if ("problems" in checked) {
-      throw queueError(
-        "QUEUE_INPUT_INVALID",
-        `task for ${options.role} refused: ${checked.problems.join("; ")}`,
-        { details: { problems: checked.problems } },
-      );
-    }
-    const allocation = await options.tenants.allocation(task.tenantId, options.role);
-    return inSpan(
-      "millrace.enqueue",
-      { "millrace.tenant_id": task.tenantId, "millrace.agent_role": options.role },
-      (span) => {
-        const taskId = task.jobId ?? randomUUID();
-        span.setAttribute("millrace.task_id", taskId);
-        const store = () => this.#store(task, taskId, checked.value, allocation);
-        return task.deduplication
-          ? this.#once(task.tenantId, task.deduplication, taskId, store)
-          : store();
-      },
-      { kind: SpanKind.PRODUCER },
-    );
+  add(task: NewTask<unknown>): Promise<AddedTask> {
+    return acceptTask(this.#parts.options, task, (accepted) => {
+      const store = () => this.#store(accepted);
+      return task.deduplication
+        ? this.#once(task.tenantId, task.deduplication, accepted.taskId, store)
+        : store();
+    });
   }
 
   /**
@@ -119,21 +99,9 @@ export class Producer {
     }
   }
 
-  async #store(
-    task: NewTask<unknown>,
-    taskId: string,
-    data: unknown,
-    allocation: TenantAllocation,
-  ): Promise<AddedTask> {
+  async #store({ task, taskId, envelope, allocation }: AcceptedTask): Promise<AddedTask> {
     const { options, bullmq, bullmqClient, gate, counters } = this.#parts;
     const now = Date.now();
-    const envelope: TaskEnvelope = {
-      tenantId: task.tenantId,
-      agentRole: options.role,
-      data,
-      traceparent: currentTraceparent(),
-      labels: task.labels,
-    };
     const job = new Job(
       bullmq,
       options.role,
@@ -215,51 +183,4 @@ function parentOptions(job: Job) {
   return job.parentKey === undefined
     ? {}
     : { parentKey: job.parentKey, parentDependenciesKey: `${job.parentKey}:dependencies` };
-}
-
-function refusalOf(outcome: StageOutcome, tenantId: string, role: string, taskId: string) {
-  const details = { tenantId, role };
-  switch (outcome) {
-    case "tenant-disabled":
-      return queueError(
-        "QUEUE_TENANT_DISABLED",
-        `tenant ${tenantId} has no ${role}: change its plan`,
-        {
-          details,
-        },
-      );
-    case "quota-exceeded":
-      return queueError(
-        "QUEUE_QUOTA_EXCEEDED",
-        `tenant ${tenantId} has used up this month's ${role} tasks: raise monthlyTaskLimit or wait`,
-        { details },
-      );
-    case "staged-full":
-      return queueError(
-        "QUEUE_STAGED_FULL",
-        `tenant ${tenantId} has as many ${role} tasks waiting as it may: add more slowly or raise maxStaged`,
-        { details, retryable: true },
-      );
-    case "other-tenant":
-      return queueError(
-        "QUEUE_JOB_ID_TAKEN",
-        `task id ${taskId} is another tenant's: choose unique ids`,
-        {
-          details,
-        },
-      );
-    case "tenant-moved":
-      return queueError(
-        "QUEUE_TENANT_MOVING",
-        `tenant ${tenantId} is moving to another partition: try again, and end an interrupted queue.rebalance() by another`,
-        { details, retryable: true },
-      );
-    case "staged":
-    case "known":
-    case "past-staging":
-    case "missing":
-      return undefined;
-    default:
-      return outcome satisfies never;
-  }
 }

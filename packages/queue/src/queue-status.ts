@@ -21,6 +21,7 @@ export interface QueueStatus {
 export function queueDepth(
   counts: Readonly<Record<string, number>>,
   tenants: TenantDepth[],
+  now = Date.now(),
 ): QueueStatus {
   const staged = tenants.reduce((sum, tenant) => sum + tenant.staged, 0);
   const oldestAt = Math.min(
@@ -33,7 +34,7 @@ export function queueDepth(
     running: counts["active"] ?? 0,
     delayed: Math.max(0, (counts["delayed"] ?? 0) - staged),
     failed: counts["failed"] ?? 0,
-    oldestAgeMs: Number.isFinite(oldestAt) ? Math.max(0, Date.now() - oldestAt) : 0,
+    oldestAgeMs: Number.isFinite(oldestAt) ? Math.max(0, now - oldestAt) : 0,
     tenants,
   };
 }

@@ -70,11 +70,7 @@ class BullmqScheduler<Input> extends LifecycleComponent implements Scheduler<Inp
     time: ScheduleTime,
     task: Omit<NewTask<Input>, "jobId">,
   ): Promise<void> {
-    if (!/^[\w.-]{1,128}$/.test(scheduleId)) {
-      throw configInvalid("scheduler.upsert", [
-        { path: "scheduleId", problem: "expected 1 to 128 letters, digits, _ . or -" },
-      ]);
-    }
+    assertScheduleId(scheduleId);
     const repeat =
       "everyMs" in time
         ? { every: time.everyMs }
@@ -136,4 +132,12 @@ class BullmqScheduler<Input> extends LifecycleComponent implements Scheduler<Inp
       `${this.name} is ${this.state}: use it between start() and close()`,
     );
   }
+}
+
+/** @throws {@link MillraceError} `CONFIG_INVALID` for what cannot name a schedule. */
+export function assertScheduleId(scheduleId: string): void {
+  if (/^[\w.-]{1,128}$/.test(scheduleId)) return;
+  throw configInvalid("scheduler.upsert", [
+    { path: "scheduleId", problem: "expected 1 to 128 letters, digits, _ . or -" },
+  ]);
 }

@@ -23,6 +23,10 @@ import type {
   TenantStoreOptions,
   tenantStoreOptionsSchema,
 } from "../src/tenants/tenant-store-options.ts";
+import type {
+  MemoryBackendOptions,
+  memoryBackendOptionsSchema,
+} from "../src/testing/memory-backend-options.ts";
 import type { QueueWorkerOptions, queueWorkerOptionsSchema } from "../src/worker/worker-options.ts";
 
 it("the options interfaces are what the schemas take", () => {
@@ -35,6 +39,7 @@ it("the options interfaces are what the schemas take", () => {
   expectTypeOf<z.input<typeof tenantStoreOptionsSchema>>().toEqualTypeOf<TenantStoreOptions>();
   expectTypeOf<z.input<typeof tenantRecordSchema>>().toEqualTypeOf<TenantRecord>();
   expectTypeOf<z.input<typeof planSchema>>().toEqualTypeOf<PlanInput>();
+  expectTypeOf<z.input<typeof memoryBackendOptionsSchema>>().toEqualTypeOf<MemoryBackendOptions>();
   expectTypeOf<z.input<typeof eventHubOptionsSchema>>().toEqualTypeOf<EventHubOptions>();
   // The schema takes a readonly list, too, but cannot say so.
   expectTypeOf<Omit<z.input<typeof callbacksOptionsSchema>, "queues">>().toEqualTypeOf<

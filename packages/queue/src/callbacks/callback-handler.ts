@@ -1,25 +1,34 @@
 import { defaultLogger, refuseWebhook } from "@millrace/core";
-import type { Queue } from "../queue.ts";
+import type { DeliveredCallback } from "../gate/gate.ts";
 import type { ResolvedCallbacksOptions } from "./callbacks-options.ts";
 import { hashToken } from "./token-hash.ts";
+
+/** Gives a callback to the task that awaits it, in the queue of a role. */
+export type DeliverCallback = (callback: {
+  jobId: string;
+  dispatchKey: string;
+  tokenHash: string;
+  payload: string;
+}) => Promise<DeliveredCallback>;
 
 /** One callback: the signature proves who sends it, the token which dispatch it answers, once. */
 export async function handleCallback(
   request: Request,
   options: ResolvedCallbacksOptions,
-  queues: ReadonlyMap<string, Queue>,
+  deliverTo: (role: string) => DeliverCallback | undefined,
+  now: number,
 ): Promise<Response> {
   const logger = options.logger ?? defaultLogger();
   if (request.method !== "POST") return answer(405, { error: "method_not_allowed" });
   const url = new URL(request.url);
   const parts = url.pathname.split("/").slice(-3).map(decode);
   const [role, taskId, dispatchKey] = parts;
-  const queue = queues.get(role ?? "");
-  if (!queue || !taskId || !dispatchKey) return answer(404, { error: "not_found" });
+  const deliver = deliverTo(role ?? "");
+  if (!deliver || !taskId || !dispatchKey) return answer(404, { error: "not_found" });
   const body = await readBody(request, options.maxBodyBytes);
   if (body === undefined) return answer(413, { error: "too_large" });
   const refusal = refuseWebhook(options.secret, request.headers, body, {
-    now: Date.now(),
+    now,
     toleranceMs: options.toleranceMs,
   });
   if (refusal) {
@@ -27,9 +36,7 @@ export async function handleCallback(
     return answer(401, { error: refusal });
   }
   if (!isJson(body)) return answer(400, { error: "invalid_json" });
-  const partition = await queue.partitionHolding(taskId);
-  if (!partition) return answer(404, { error: "unknown_task" });
-  const { outcome, payload } = await partition.gate.resume({
+  const { outcome, payload } = await deliver({
     jobId: taskId,
     dispatchKey,
     tokenHash: hashToken(url.searchParams.get("token") ?? ""),

@@ -1,7 +1,11 @@
 import { createHmac } from "node:crypto";
 import { parseOptions } from "@millrace/core";
-import { handleCallback } from "./callback-handler.ts";
-import { type CallbacksOptions, callbacksOptionsSchema } from "./callbacks-options.ts";
+import { type DeliverCallback, handleCallback } from "./callback-handler.ts";
+import {
+  type CallbacksOptions,
+  callbacksOptionsSchema,
+  type ResolvedCallbacksOptions,
+} from "./callbacks-options.ts";
 import { hashToken } from "./token-hash.ts";
 
 /** What a runtime needs to call back, given to `dispatch` of `awaitCallback`. */
@@ -32,16 +36,34 @@ export interface Callbacks {
 export function createCallbacks(options: CallbacksOptions): Callbacks {
   const resolved = parseOptions(callbacksOptionsSchema, options, "createCallbacks");
   const queues = new Map(resolved.queues.map((queue) => [queue.role, queue]));
+  const deliverTo = (role: string): DeliverCallback | undefined => {
+    const queue = queues.get(role);
+    return (
+      queue &&
+      (async (callback) => {
+        const partition = await queue.partitionHolding(callback.jobId);
+        return partition ? partition.gate.resume(callback) : { outcome: "missing" };
+      })
+    );
+  };
   return {
-    fetch: (request) => handleCallback(request, resolved, queues),
-    tokenFor(role, taskId, dispatchKey) {
-      // Derived, not drawn: a dispatch that is repeated after a crash carries the token that the
-      // runtime, which knows the idempotency key, was given the first time.
-      const token = createHmac("sha256", resolved.secret)
-        .update(`token\n${role}\n${taskId}\n${dispatchKey}`)
-        .digest("base64url");
-      const path = [role, taskId, dispatchKey].map(encodeURIComponent).join("/");
-      return { url: `${resolved.baseUrl}/${path}?token=${token}`, tokenHash: hashToken(token) };
-    },
+    fetch: (request) => handleCallback(request, resolved, deliverTo, Date.now()),
+    tokenFor: tokenMaker(resolved),
+  };
+}
+
+/** Makes the tokens of dispatches. */
+export function tokenMaker({
+  secret,
+  baseUrl,
+}: Pick<ResolvedCallbacksOptions, "secret" | "baseUrl">): Callbacks["tokenFor"] {
+  return (role, taskId, dispatchKey) => {
+    // Derived, not drawn: a dispatch that is repeated after a crash carries the token that the
+    // runtime, which knows the idempotency key, was given the first time.
+    const token = createHmac("sha256", secret)
+      .update(`token\n${role}\n${taskId}\n${dispatchKey}`)
+      .digest("base64url");
+    const path = [role, taskId, dispatchKey].map(encodeURIComponent).join("/");
+    return { url: `${baseUrl}/${path}?token=${token}`, tokenHash: hashToken(token) };
   };
 }

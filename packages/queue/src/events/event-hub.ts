@@ -6,6 +6,7 @@ import {
   type Health,
   Lifecycle,
   LifecycleComponent,
+  type MetricsRegistry,
   parseOptions,
   publishMetric,
 } from "@millrace/core";
@@ -20,7 +21,7 @@ import {
   type ResolvedEventHubOptions,
 } from "./event-hub-options.ts";
 import { SseClient } from "./sse-client.ts";
-import { isEventId, type StoredEvent } from "./stored-event.ts";
+import { assertEventType, isEventId, type StoredEvent } from "./stored-event.ts";
 
 /** An event for a tenant's clients. */
 export interface TenantEvent {
@@ -95,9 +96,7 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
 
   async publish(tenantId: string, { type, data }: TenantEvent): Promise<string> {
     assertTenantId(tenantId);
-    if (!/^[\w.:-]{1,64}$/.test(type)) {
-      throw new TypeError(`event type ${JSON.stringify(type)}: use letters, digits, _ . : and -`);
-    }
+    assertEventType(type);
     const { client, isSharded } = this.#running();
     const id = (await runScript(client, "publish-event", this.#key("stream", tenantId), [
       this.#key("channel", tenantId),
@@ -133,14 +132,7 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
       // At the client's pace, so not awaited; a stream that cannot be read ends, and the client returns.
       sse.replay(read).catch(() => sse.close());
     } else sse.goLive();
-    return new Response(sse.stream, {
-      headers: {
-        "content-type": "text/event-stream; charset=utf-8",
-        "cache-control": "no-cache, no-transform",
-        // Proxies of the nginx family hold streams back without it.
-        "x-accel-buffering": "no",
-      },
-    });
+    return sse.response();
   }
 
   async #open(closers: CloserStack): Promise<void> {
@@ -167,15 +159,7 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     closers.push(() => clearInterval(timer));
     closers.push(() => this.#forEachClient((sse) => sse.close()));
     closers.push(
-      publishMetric(
-        this.#options.metrics ?? defaultMetrics,
-        {
-          type: "gauge",
-          name: "millrace_events_clients",
-          help: "Clients that this process serves events.",
-        },
-        () => this.status().clients,
-      ),
+      publishClients(this.#options.metrics ?? defaultMetrics, () => this.status().clients),
     );
     await client.exists(this.#key("stream", "any"));
   }
@@ -230,6 +214,19 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
       `the event hub is ${this.state}: use it between start() and close()`,
     );
   }
+}
+
+/** Publishes how many clients are served. @returns a function that withdraws it. */
+export function publishClients(registry: MetricsRegistry, clients: () => number): () => void {
+  return publishMetric(
+    registry,
+    {
+      type: "gauge",
+      name: "millrace_events_clients",
+      help: "Clients that this process serves events.",
+    },
+    clients,
+  );
 }
 
 function toStoredEvent(id: string, fields: string[]): StoredEvent {

@@ -56,6 +56,17 @@ export class SseClient {
     }
   }
 
+  response(): Response {
+    return new Response(this.stream, {
+      headers: {
+        "content-type": "text/event-stream; charset=utf-8",
+        "cache-control": "no-cache, no-transform",
+        // Proxies of the nginx family hold streams back without it.
+        "x-accel-buffering": "no",
+      },
+    });
+  }
+
   goLive(): void {
     this.#isLive = true;
   }

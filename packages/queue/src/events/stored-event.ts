@@ -14,6 +14,12 @@ export function isAfter(one: string, other: string): boolean {
   return oneMs === otherMs ? oneSeq > otherSeq : oneMs > otherMs;
 }
 
+/** @throws TypeError for what cannot be an event's type. */
+export function assertEventType(type: string): void {
+  if (/^[\w.:-]{1,64}$/.test(type)) return;
+  throw new TypeError(`event type ${JSON.stringify(type)}: use letters, digits, _ . : and -`);
+}
+
 /** True for what a client may send as `Last-Event-ID`. */
 export function isEventId(text: string): boolean {
   return /^\d{1,15}-\d{1,15}$/.test(text);

@@ -60,6 +60,18 @@ export interface TenantDepth {
   oldestAt: number | undefined;
 }
 
+/** What became of a dispatch that asked to be called back. */
+export type RegisteredCallback =
+  | { outcome: "awaiting"; deadlineAt: number }
+  | { outcome: "answered"; payload: string }
+  | { outcome: "timed-out" };
+
+/** What became of a callback; `payload` is the first one's when it repeats that. */
+export interface DeliveredCallback {
+  outcome: "delivered" | "repeated" | "missing" | "refused";
+  payload?: string;
+}
+
 /** The scripts of the gate over one connection, typed. */
 export class Gate {
   readonly keys: GateKeys;
@@ -216,11 +228,7 @@ export class Gate {
     dispatchKey: string;
     tokenHash: string;
     deadlineAt: number;
-  }): Promise<
-    | { outcome: "awaiting"; deadlineAt: number }
-    | { outcome: "answered"; payload: string }
-    | { outcome: "timed-out" }
-  > {
+  }): Promise<RegisteredCallback> {
     const { jobId, dispatchKey, tokenHash, deadlineAt } = dispatch;
     const [code, value] = (await this.#run("register-callback", [
       jobId,
@@ -240,7 +248,7 @@ export class Gate {
     dispatchKey: string;
     tokenHash: string;
     payload: string;
-  }): Promise<{ outcome: "delivered" | "repeated" | "missing" | "refused"; payload?: string }> {
+  }): Promise<DeliveredCallback> {
     const { jobId, dispatchKey, tokenHash, payload } = callback;
     const [code, first] = (await this.#run("resume", [jobId, dispatchKey, tokenHash, payload])) as [
       number,

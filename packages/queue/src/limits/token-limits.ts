@@ -9,7 +9,8 @@ import {
 import { queueError } from "../errors.ts";
 import { prepareScripts, runScript } from "../lua-scripts.ts";
 import { openRedis, type RedisClient } from "../redis-client.ts";
-import { bucketsOf, costOf, type Usage } from "./buckets.ts";
+import { costOf, type Usage } from "./buckets.ts";
+import { accountKey, BLOCK_KEY, bucketsOfCall } from "./call-buckets.ts";
 import {
   type ResolvedTokenLimitsOptions,
   type TokenLimitsOptions,
@@ -110,34 +111,15 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
     estimate,
     id = randomUUID(),
   }: Parameters<TokenLimits["reserve"]>[0]): Promise<Reservation | ReservationRefused> {
-    const accountLimits = this.#options.accounts[account];
-    if (!accountLimits)
-      throw new TypeError(`account ${account} is not among the options' accounts`);
     const { plan } = await this.#options.tenants.allocation(tenantId, "*");
-    const tenantBuckets = bucketsOf(this.#options.plans[plan] ?? {}, estimate);
-    const accountBuckets = bucketsOf(accountLimits, estimate);
-    // The block of an account is a bucket that costs nothing: it only says "not before".
-    const buckets = [
-      {
-        name: "account blocked",
-        key: this.#key(account, "block"),
-        capacity: 1,
-        refillPerMs: 1,
-        cost: 0,
-      },
-      ...tenantBuckets.map((bucket) => ({
-        ...bucket,
-        name: `tenant ${bucket.dimension}`,
-        key: this.#key(account, `t:${tenantId}:${bucket.dimension}`),
-      })),
-      ...accountBuckets.map((bucket) => ({
-        ...bucket,
-        name: `account ${bucket.dimension}`,
-        key: this.#key(account, `a:${bucket.dimension}`),
-      })),
-    ];
+    const { buckets, dimensions } = bucketsOfCall(this.#options, {
+      tenantId,
+      plan,
+      account,
+      estimate,
+    });
     const args = buckets.flatMap(({ key, capacity, refillPerMs, cost }) => [
-      key,
+      this.#key(account, key),
       capacity,
       refillPerMs,
       cost,
@@ -149,7 +131,6 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
       ["", id, this.#options.reservationMs, ...args],
     )) as [number, number?, number?];
     if (granted !== 1) return { granted: false, waitMs, which: buckets[which]?.name ?? "" };
-    const dimensions = [...tenantBuckets, ...accountBuckets].map(({ dimension }) => dimension);
     return { granted: true, id, account, dimensions };
   }
 
@@ -169,7 +150,7 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
     used: readonly number[],
   ): Promise<void> {
     const byKey = Object.entries(left?.remaining ?? {}).map(([dimension, value]) => [
-      this.#key(account, `a:${dimension}`),
+      this.#key(account, accountKey(dimension)),
       value,
     ]);
     await runScript(this.#running(), "settle-tokens", this.#key(account, "open"), [
@@ -181,7 +162,7 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
   }
 
   async block(account: string, waitMs: number): Promise<void> {
-    const key = this.#key(account, "block");
+    const key = this.#key(account, BLOCK_KEY);
     await runScript(this.#running(), "block-bucket", key, [Math.ceil(waitMs)]);
   }
 

@@ -1,5 +1,6 @@
 import { type CloserStack, defaultLogger } from "@millrace/core";
 import { Queue as BullmqQueue } from "bullmq";
+import { classWeightsOf } from "../gate/class-weights.ts";
 import { Gate } from "../gate/gate.ts";
 import type { GateKeys } from "../gate/gate-keys.ts";
 import type { QueueCounters } from "../metrics.ts";
@@ -62,10 +63,7 @@ export class OpenPartition implements QueuePartition {
     closers.push(() => bullmq.close());
     await bullmq.waitUntilReady();
     const gate = new Gate(client, keys);
-    const { classWeights } = options;
-    const { urgent, normal, batch } =
-      classWeights === "strict" ? { urgent: 1, normal: 0, batch: 0 } : classWeights;
-    await client.hset(`${keys.gate}class-weights`, "1", urgent, "5", normal, "10", batch);
+    await client.hset(`${keys.gate}class-weights`, classWeightsOf(options.classWeights));
     await options.tenants.registerQueue(options.role, keys);
     const bullmqClient = await bullmq.getBackend().client;
     const producer = new Producer({ options, bullmq, bullmqClient, gate, counters, roleKeys });

@@ -8,10 +8,9 @@ import {
 import { queueError } from "../errors.ts";
 import { Gate } from "../gate/gate.ts";
 import type { GateKeys } from "../gate/gate-keys.ts";
-import { type TenantLimits, toTenantLimits } from "../gate/tenant-limits.ts";
 import { prepareScripts, runScript } from "../lua-scripts.ts";
 import { openRedis, type RedisClient } from "../redis-client.ts";
-import { allocate, type RoleAllocation } from "./plan.ts";
+import { resolveAllocation, type TenantAllocation, unknownPlan } from "./tenant-allocation.ts";
 import { assertTenantId } from "./tenant-id.ts";
 import {
   type ResolvedTenantStoreOptions,
@@ -20,16 +19,6 @@ import {
   type TenantStoreOptions,
   tenantStoreOptionsSchema,
 } from "./tenant-store-options.ts";
-
-/** What a tenant may do in one role, with the version of the record it was read from. */
-export interface TenantAllocation extends RoleAllocation {
-  tenantId: string;
-  role: string;
-  plan: string;
-  timeZone: string;
-  /** What the gate is told. */
-  limits: TenantLimits;
-}
 
 /** Tenants, their plans and their own changes, kept in Redis and shared by all processes. */
 export interface TenantStore extends Component {
@@ -120,7 +109,7 @@ class RedisTenantStore extends LifecycleComponent implements TenantStore {
     const stored = await this.#cached(tenantId);
     let allocation = stored.allocations.get(role);
     if (allocation === undefined) {
-      allocation = this.#allocate(tenantId, role, stored);
+      allocation = resolveAllocation(this.#options, { tenantId, role }, stored);
       stored.allocations.set(role, allocation);
     }
     return allocation;
@@ -138,28 +127,6 @@ class RedisTenantStore extends LifecycleComponent implements TenantStore {
     await this.#running().hset(this.#key("queues"), keys.gate, JSON.stringify({ role, keys }));
   }
 
-  #allocate(tenantId: string, role: string, { record, version }: StoredRecord): TenantAllocation {
-    const planName = record?.plan ?? this.#options.defaultPlan;
-    if (planName === undefined) {
-      throw queueError(
-        "QUEUE_TENANT_UNKNOWN",
-        `tenant ${tenantId} is not stored: call tenants.set first, or give createTenantStore a defaultPlan`,
-        { details: { tenantId } },
-      );
-    }
-    const plan = this.#options.plans[planName];
-    if (plan === undefined) throw unknownPlan(tenantId, planName);
-    const allocation = allocate(plan, role, record?.roles?.[role]);
-    return {
-      ...allocation,
-      tenantId,
-      role,
-      plan: planName,
-      timeZone: record?.timeZone ?? "UTC",
-      limits: toTenantLimits(allocation, version),
-    };
-  }
-
   async #save(tenantId: string, record: TenantRecord | undefined): Promise<void> {
     const client = this.#running();
     const text = record === undefined ? "" : JSON.stringify(record);
@@ -175,7 +142,7 @@ class RedisTenantStore extends LifecycleComponent implements TenantStore {
         const { role, keys } = JSON.parse(entry) as { role: string; keys: GateKeys };
         const isKnown = record !== undefined || this.#options.defaultPlan !== undefined;
         if (!isKnown) return;
-        const { limits } = this.#allocate(tenantId, role, stored);
+        const { limits } = resolveAllocation(this.#options, { tenantId, role }, stored);
         await new Gate(client, keys).configureTenant(tenantId, { limits });
       }),
     );
@@ -223,12 +190,4 @@ function parseStored(text: string): StoredRecord {
 
 function emptyRecord(): StoredRecord {
   return { version: 0, record: undefined, allocations: new Map() };
-}
-
-function unknownPlan(tenantId: string, plan: string) {
-  return queueError(
-    "QUEUE_TENANT_UNKNOWN",
-    `tenant ${tenantId} is on plan ${JSON.stringify(plan)}, which createTenantStore was not given`,
-    { details: { tenantId, plan } },
-  );
 }

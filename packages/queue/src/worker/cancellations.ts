@@ -6,9 +6,6 @@ import { duplicateClient, type RedisClient } from "../redis-client.ts";
 /** How long an id is remembered that was cancelled while its run was on its way here, in milliseconds. */
 const REMEMBER_MS = 60_000;
 
-/** Why a cancelled run's signal fires. */
-export const CANCELLED = "the task was cancelled";
-
 /** One partition as a worker runs it. */
 interface CancelTarget {
   partition: QueuePartition;

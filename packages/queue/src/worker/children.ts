@@ -36,14 +36,21 @@ export interface Children {
   results: () => Promise<ChildResults>;
 }
 
-/** The children of the task that `job` is a run of. */
-export function childrenOf(job: Job, parentQueue: Queue, tenantId: string): Children {
-  const parentId = job.id ?? "";
+/** A task that may have children, as the queue that keeps it sees it. */
+export interface ParentTask {
+  readonly taskId: string;
+  /** BullMQ's qualified name of its queue. */
+  readonly queueName: string;
+  /** Children that are not done. */
+  countUnfinished(): Promise<number>;
+  /** What the others gave, by their ids. */
+  ended(): Promise<ChildResults>;
+}
+
+/** The children of a task in `parentQueue`. */
+export function childrenOf(parent: ParentTask, parentQueue: Queue, tenantId: string): Children {
   const ended = async (): Promise<ChildResults> => {
-    const [completed, failed] = await Promise.all([
-      job.getChildrenValues<unknown>(),
-      job.getIgnoredChildrenFailures(),
-    ]);
+    const { completed, failed } = await parent.ended();
     return { completed: byKey(completed), failed: byKey(failed) };
   };
   let endedBefore: Promise<ChildResults> | undefined;
@@ -57,7 +64,7 @@ export function childrenOf(job: Job, parentQueue: Queue, tenantId: string): Chil
           },
         ]);
       }
-      const taskId = `${parentId}~${key}`;
+      const taskId = `${parent.taskId}~${key}`;
       // Adding a child that has failed would make the parent wait for it again.
       endedBefore ??= ended();
       const { completed, failed } = await endedBefore;
@@ -67,13 +74,31 @@ export function childrenOf(job: Job, parentQueue: Queue, tenantId: string): Chil
         priority,
         tenantId,
         jobId: taskId,
-        parent: { id: parentId, queue: job.queueQualifiedName },
+        parent: { id: parent.taskId, queue: parent.queueName },
       });
     },
     async results() {
-      const { unprocessed = 0 } = await job.getDependenciesCount({ unprocessed: true });
-      if (unprocessed > 0) throw new PutOff({ kind: "children" });
+      if ((await parent.countUnfinished()) > 0) throw new PutOff({ kind: "children" });
       return await ended();
+    },
+  };
+}
+
+/** The task that `job` is a run of. */
+export function parentOf(job: Job): ParentTask {
+  return {
+    taskId: job.id ?? "",
+    queueName: job.queueQualifiedName,
+    async countUnfinished() {
+      const { unprocessed = 0 } = await job.getDependenciesCount({ unprocessed: true });
+      return unprocessed;
+    },
+    async ended() {
+      const [completed, failed] = await Promise.all([
+        job.getChildrenValues<unknown>(),
+        job.getIgnoredChildrenFailures(),
+      ]);
+      return { completed, failed };
     },
   };
 }

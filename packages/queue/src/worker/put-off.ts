@@ -1,3 +1,5 @@
+import { rateLimitWaitMs } from "./rate-limit-wait.ts";
+
 /** Why a run ended without ending its task. */
 export type PutOffReason =
   | { kind: "defer"; delayMs: number }
@@ -14,4 +16,11 @@ export class PutOff extends Error {
     this.name = "PutOff";
     this.reason = reason;
   }
+}
+
+/** A rate limit that a handler lets pass puts its task off: it is not the task's failure. */
+export function putOffReason(error: unknown): PutOffReason | undefined {
+  if (error instanceof PutOff) return error.reason;
+  const delayMs = rateLimitWaitMs(error);
+  return delayMs === undefined ? undefined : { kind: "defer", delayMs };
 }

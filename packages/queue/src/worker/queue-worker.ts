@@ -17,7 +17,9 @@ import { Gate, type SettledRun } from "../gate/gate.ts";
 import { publishWorkerMetrics, taskHistograms, type WorkerCounters } from "../metrics.ts";
 import type { OpenPartition } from "../partitions/queue-partition.ts";
 import { isTaskEnvelope, type TaskEnvelope } from "../task.ts";
-import { CANCELLED, Cancellations } from "./cancellations.ts";
+import { Cancellations } from "./cancellations.ts";
+import { type Children, childrenOf, parentOf } from "./children.ts";
+import { CANCELLED, cancelledRun, deferLimit } from "./final-failures.ts";
 import { GatedWorker } from "./gated-worker.ts";
 import {
   giveBack,
@@ -26,10 +28,9 @@ import {
   type RunInHand,
   waitForChildren,
 } from "./give-back.ts";
-import { PutOff, type PutOffReason } from "./put-off.ts";
-import { rateLimitWaitMs } from "./rate-limit-wait.ts";
+import { putOffReason } from "./put-off.ts";
 import { SettleBatch } from "./settle-batch.ts";
-import { runTask } from "./task-run.ts";
+import { type KeptRun, runTask } from "./task-run.ts";
 import { Upkeep } from "./upkeep.ts";
 import {
   type QueueWorkerOptions,
@@ -306,10 +307,9 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     try {
       if (this.#cancellations?.has(taskId)) throw new Error(CANCELLED);
       return await runTask({
-        job,
+        run: keptRun(job, gate, childrenOf(parentOf(job), queue, tenantId)),
         envelope,
         allocation,
-        gate,
         options: this.options,
         signal: signal ?? new AbortController().signal,
         shutdown: this.#shutdown.signal,
@@ -348,9 +348,7 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     const { maxDefers } = this.options;
     const defers = await gate.client.hincrby(`${keys.bullmq}${job.id}`, "defers", 1);
     if (defers <= maxDefers) return;
-    throw new UnrecoverableError(
-      `QUEUE_DEFER_LIMIT: put off ${maxDefers} times: raise maxDefers or the limit that puts it off`,
-    );
+    throw deferLimit(maxDefers);
   }
 }
 
@@ -367,6 +365,19 @@ function partitionsOf({ queue, partitions }: ResolvedQueueWorkerOptions): OpenPa
   });
 }
 
+function keptRun(job: Job, gate: Gate, children: Children): KeptRun {
+  return {
+    taskId: job.id ?? "",
+    attemptsMade: job.attemptsMade,
+    attemptsStarted: job.attemptsStarted,
+    children,
+    now: Date.now,
+    updateProgress: (value) => job.updateProgress(value),
+    registerCallback: (dispatch) => gate.registerCallback(dispatch),
+    timeout: (timeoutMs) => AbortSignal.timeout(timeoutMs),
+  };
+}
+
 function runOf(job: Job, tenantId: string): SettledRun {
   return { tenantId, jobId: job.id ?? "", attempt: job.attemptsStarted };
 }
@@ -374,14 +385,7 @@ function runOf(job: Job, tenantId: string): SettledRun {
 /** Ends a cancelled task: BullMQ removes it instead of keeping it among the failed. */
 function endCancelled(job: Job): UnrecoverableError {
   job.opts.removeOnFail = true;
-  return new UnrecoverableError(`QUEUE_TASK_CANCELLED: ${CANCELLED}`);
-}
-
-/** A rate limit that a handler lets pass puts its task off: it is not the task's failure. */
-function putOffReason(error: unknown): PutOffReason | undefined {
-  if (error instanceof PutOff) return error.reason;
-  const delayMs = rateLimitWaitMs(error);
-  return delayMs === undefined ? undefined : { kind: "defer", delayMs };
+  return cancelledRun();
 }
 
 function envelopeOf(job: Job): TaskEnvelope | undefined {

@@ -1,6 +1,6 @@
 import type { Logger } from "@millrace/core";
 import type { CallbackRegistration } from "../callbacks/callbacks.ts";
-import type { TenantAllocation } from "../tenants/tenant-store.ts";
+import type { TenantAllocation } from "../tenants/tenant-allocation.ts";
 import type { Children } from "./children.ts";
 
 /** One task as a handler sees it. */

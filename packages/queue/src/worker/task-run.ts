@@ -1,23 +1,42 @@
 import { defaultLogger, type Logger, MillraceError, messageOf } from "@millrace/core";
-import { type Job, UnrecoverableError } from "bullmq";
+import { UnrecoverableError } from "bullmq";
 import { queueError } from "../errors.ts";
-import type { Gate } from "../gate/gate.ts";
+import type { RegisteredCallback } from "../gate/gate.ts";
 import { validate } from "../standard-schema.ts";
 import type { TaskEnvelope } from "../task.ts";
-import type { TenantAllocation } from "../tenants/tenant-store.ts";
+import type { TenantAllocation } from "../tenants/tenant-allocation.ts";
 import { inSpan, SpanKind, traceIdOf } from "../tracing.ts";
-import { childrenOf } from "./children.ts";
+import type { Children } from "./children.ts";
 import { PutOff } from "./put-off.ts";
 import type { AwaitCallbackOptions, Task, TaskContext } from "./task-context.ts";
 import type { ResolvedQueueWorkerOptions } from "./worker-options.ts";
 
 const DEFAULT_CALLBACK_TIMEOUT_MS = 3_600_000;
 
+/** A run as the queue that keeps its task sees it. */
+export interface KeptRun {
+  readonly taskId: string;
+  /** Tries before this one. */
+  readonly attemptsMade: number;
+  /** Starts, this one included. */
+  readonly attemptsStarted: number;
+  readonly children: Children;
+  now(): number;
+  updateProgress(value: object | number): Promise<void>;
+  registerCallback(dispatch: {
+    jobId: string;
+    dispatchKey: string;
+    tokenHash: string;
+    deadlineAt: number;
+  }): Promise<RegisteredCallback>;
+  /** A signal that fires after so many milliseconds. */
+  timeout(timeoutMs: number): AbortSignal;
+}
+
 export interface TaskRunParts {
-  job: Job;
+  run: KeptRun;
   envelope: TaskEnvelope;
   allocation: TenantAllocation;
-  gate: Gate;
   options: ResolvedQueueWorkerOptions;
   /** Fires on lock loss and cancellation, with the reason. */
   signal: AbortSignal;
@@ -31,12 +50,12 @@ export interface TaskRunParts {
  * @throws {@link PutOff} to give the task back, `UnrecoverableError` for what no retry mends.
  */
 export function runTask(parts: TaskRunParts): Promise<unknown> {
-  const { job, envelope, options } = parts;
+  const { run, envelope, options } = parts;
   const attributes = {
     "millrace.tenant_id": envelope.tenantId,
     "millrace.agent_role": options.queue.role,
-    "millrace.task_id": job.id ?? "",
-    "millrace.fence": job.attemptsStarted,
+    "millrace.task_id": run.taskId,
+    "millrace.fence": run.attemptsStarted,
   };
   return inSpan("millrace.task", attributes, () => execute(parts), {
     parent: envelope.traceparent,
@@ -45,7 +64,7 @@ export function runTask(parts: TaskRunParts): Promise<unknown> {
 }
 
 async function execute(parts: TaskRunParts): Promise<unknown> {
-  const { job, envelope, options, allocation } = parts;
+  const { run, envelope, options, allocation } = parts;
   const { queue } = options;
   const input = await inSpan("millrace.validate_input", {}, () =>
     validate(queue.options.input, envelope.data),
@@ -55,17 +74,17 @@ async function execute(parts: TaskRunParts): Promise<unknown> {
     throw new UnrecoverableError(`QUEUE_INPUT_INVALID: ${input.problems.join("; ")}`);
   }
   const task: Task<unknown> = {
-    taskId: job.id ?? "",
+    taskId: run.taskId,
     tenantId: envelope.tenantId,
     role: queue.role,
     data: input.value,
-    attempt: job.attemptsMade + 1,
-    fence: job.attemptsStarted,
+    attempt: run.attemptsMade + 1,
+    fence: run.attemptsStarted,
     allocation,
     labels: envelope.labels ?? {},
     traceparent: envelope.traceparent,
   };
-  const timeout = options.timeoutMs > 0 ? AbortSignal.timeout(options.timeoutMs) : undefined;
+  const timeout = options.timeoutMs > 0 ? run.timeout(options.timeoutMs) : undefined;
   const signal = AbortSignal.any([parts.signal, parts.shutdown, ...(timeout ? [timeout] : [])]);
   const context = createContext(parts, task, signal);
   const handled = Promise.resolve().then(() => options.handler(task, context));
@@ -83,13 +102,13 @@ async function execute(parts: TaskRunParts): Promise<unknown> {
 }
 
 function createContext(parts: TaskRunParts, task: Task<unknown>, signal: AbortSignal): TaskContext {
-  const { job } = parts;
+  const { run } = parts;
   let callbacksAwaited = 0;
   return {
     signal,
     logger: taskLogger(parts, task),
-    progress: (value) => job.updateProgress(value),
-    children: childrenOf(job, parts.options.queue, task.tenantId),
+    progress: (value) => run.updateProgress(value),
+    children: run.children,
     defer(delayMs) {
       throw new PutOff({ kind: "defer", delayMs });
     },
@@ -105,7 +124,7 @@ function createContext(parts: TaskRunParts, task: Task<unknown>, signal: AbortSi
 }
 
 async function awaitCallback(
-  { options, gate }: TaskRunParts,
+  { options, run }: TaskRunParts,
   { role, taskId, fence }: Task<unknown>,
   dispatchKey: string,
   dispatch: Parameters<TaskContext["awaitCallback"]>[0],
@@ -116,11 +135,11 @@ async function awaitCallback(
     throw new TypeError("awaitCallback needs the worker's `callbacks` option");
   }
   const { url, tokenHash } = callbacks.tokenFor(role, taskId, dispatchKey);
-  const registered = await gate.registerCallback({
+  const registered = await run.registerCallback({
     jobId: taskId,
     dispatchKey,
     tokenHash,
-    deadlineAt: Date.now() + timeoutMs,
+    deadlineAt: run.now() + timeoutMs,
   });
   if (registered.outcome === "answered") return JSON.parse(registered.payload) as unknown;
   if (registered.outcome === "timed-out") {
@@ -151,7 +170,7 @@ function taskLogger({ options, envelope }: TaskRunParts, task: Task<unknown>): L
 /** The handler's end, or the first reason not to wait for it. */
 async function raceSignals(
   handled: Promise<unknown>,
-  { signal, shutdown, options, job }: TaskRunParts,
+  { signal, shutdown, options, run }: TaskRunParts,
   timeout: AbortSignal | undefined,
 ): Promise<unknown> {
   // A handler that ends after its run was given up has nobody left to tell.
@@ -174,7 +193,7 @@ async function raceSignals(
       on(timeout, () =>
         queueError(
           "QUEUE_TASK_TIMED_OUT",
-          `task ${job.id} ran longer than ${options.timeoutMs} ms: raise timeoutMs or stop sooner on context.signal`,
+          `task ${run.taskId} ran longer than ${options.timeoutMs} ms: raise timeoutMs or stop sooner on context.signal`,
         ),
       ),
     );

@@ -1,0 +1,76 @@
+import {
+  type CloserStack,
+  defaultLogger,
+  type Health,
+  Lifecycle,
+  LifecycleComponent,
+  type Logger,
+} from "@millrace/core";
+import { queueError } from "../errors.ts";
+import type { NewTask } from "../producer.ts";
+import { assertScheduleId, type Scheduler, type ScheduleTime } from "../scheduler.ts";
+import type { MemoryQueue } from "./memory-queue.ts";
+import type { ScheduleTable, Ticker } from "./schedule-table.ts";
+import { storedCopy } from "./stored-copy.ts";
+
+/** A scheduler of a backend in memory. */
+export class MemoryScheduler extends LifecycleComponent implements Scheduler<unknown> {
+  readonly name: string;
+  readonly #queue: MemoryQueue<unknown, unknown>;
+  readonly #logger: Logger;
+  protected readonly lifecycle: Lifecycle;
+
+  constructor(queue: MemoryQueue<unknown, unknown>, logger: Logger | undefined) {
+    super();
+    this.name = `scheduler:${queue.role}`;
+    this.#queue = queue;
+    this.#logger = logger ?? defaultLogger();
+    this.lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
+  }
+
+  health(): Health {
+    return this.#queue.health();
+  }
+
+  async upsert(
+    scheduleId: string,
+    time: ScheduleTime,
+    task: Omit<NewTask<unknown>, "jobId">,
+  ): Promise<void> {
+    assertScheduleId(scheduleId);
+    const kept = storedCopy(task) as Omit<NewTask<unknown>, "jobId">;
+    this.#running().upsert(scheduleId, time, kept);
+  }
+
+  async remove(scheduleId: string): Promise<boolean> {
+    return this.#running().remove(scheduleId);
+  }
+
+  async list(): Promise<Array<{ scheduleId: string; nextAt: number | undefined }>> {
+    return this.#running().list();
+  }
+
+  #open(closers: CloserStack): void {
+    const { tickers } = this.#queue.kept.schedules;
+    const ticker: Ticker = (scheduleId, dueAt, task) => {
+      this.#queue
+        .add({ ...task, jobId: `sched|${scheduleId}|${dueAt}` })
+        .catch((error: unknown) =>
+          this.#logger.warn(
+            { err: error, scheduleId, tenantId: task.tenantId },
+            "scheduled task refused",
+          ),
+        );
+    };
+    tickers.add(ticker);
+    closers.push(() => tickers.delete(ticker));
+  }
+
+  #running(): ScheduleTable {
+    if (this.state === "running") return this.#queue.kept.schedules;
+    throw queueError(
+      "QUEUE_CLOSED",
+      `${this.name} is ${this.state}: use it between start() and close()`,
+    );
+  }
+}

@@ -10,6 +10,7 @@ import { runPool } from "./fixtures/running-pool.ts";
 import { numbers, request } from "./fixtures/telemetry.ts";
 
 const MIB = 1024 * 1024;
+const KILLS = 100;
 
 /** The drain threads that this process has now. */
 function drainThreads(): Set<Worker> {
@@ -28,7 +29,7 @@ function drainThreads(): Set<Worker> {
 describe("a worker thread that dies", () => {
   const seed = Number(process.env["MILLRACE_TEST_SEED"] ?? randomInt(2 ** 31));
 
-  it(`6 times at random moments loses and doubles nothing (seed ${seed})`, async () => {
+  it(`${KILLS} times at random moments loses and doubles nothing (seed ${seed})`, async () => {
     const database = await emptyDatabase();
     const random = createRandom(seed);
     const threads = drainThreads();
@@ -37,7 +38,7 @@ describe("a worker thread that dies", () => {
       { workers: 2, batchRows: 40 },
     );
     let sent = 0;
-    while (pool.status().workerDeaths < 6) {
+    while (pool.status().workerDeaths < KILLS) {
       if (buffer.status().rows < 400) {
         await append(...numbers(40, sent).map((index) => [request(index)]));
         sent += 40;

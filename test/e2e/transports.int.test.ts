@@ -11,10 +11,10 @@ import { createDrainPool, type DrainPool, postgres } from "@millrace/drain";
 import { nightwatch } from "@millrace/drain/nightwatch";
 import { createIngestServer, type IngestOptions, type IngestServer } from "@millrace/ingest";
 import { encodeFrame, hashToken, readRecords } from "@millrace/load";
+import { selfSigned } from "@millrace/services";
 import { Client } from "pg";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { selfSigned } from "../../packages/ingest/test/support/certificates.ts";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 
 const SECRET = "golden-token";

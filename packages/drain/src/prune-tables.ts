@@ -25,6 +25,7 @@ export async function pruneTables(
   openBatchIds: readonly string[],
 ): Promise<MaintenanceReport> {
   const now = new Date();
+  const report: MaintenanceReport = { counts: createMaintenanceCounts(), problems: [] };
   const tasks: Array<[table: string, prune: () => Promise<unknown>]> = [
     [LEDGER_TABLE, () => pruneLedger(client, bufferId, openBatchIds)],
     ...rollups.map((rollup): [string, () => Promise<unknown>] => [
@@ -33,9 +34,13 @@ export async function pruneTables(
     ]),
   ];
   if (upserts.some(({ alerts }) => alerts === true)) {
-    tasks.push([ALERTS_TABLE, () => pruneAlerts(client)]);
+    tasks.push([
+      ALERTS_TABLE,
+      async () => {
+        report.counts.unsentAlertsPruned += (await pruneAlerts(client)).unsent;
+      },
+    ]);
   }
-  const report: MaintenanceReport = { counts: createMaintenanceCounts(), problems: [] };
   for (const [table, prune] of tasks) {
     try {
       await prune();

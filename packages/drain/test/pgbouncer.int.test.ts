@@ -5,7 +5,8 @@ import {
   startPgBouncer,
   startPostgres,
 } from "@millrace/services";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { Client } from "pg";
+import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { countRequests, deadLetters, queryOnce } from "./fixtures/empty-database.ts";
 import { runPool } from "./fixtures/running-pool.ts";
 import { numbers, request } from "./fixtures/telemetry.ts";
@@ -59,6 +60,44 @@ it("a COPY that fails in mid-stream leaves no server connection stuck", async ()
   await append(...numbers(200, 1_000).map((index) => [request(index, { duration: 1 })]));
   await drained();
   expect((await countRequests({ query }))?.rows).toBe(597);
+});
+
+/** What the drain sets, as both of the pool's connections have it for whoever is next. */
+async function pooledSettings(url: string): Promise<string[]> {
+  const clients = [new Client({ connectionString: url }), new Client({ connectionString: url })];
+  onTestFinished(async () => void (await Promise.all(clients.map((client) => client.end()))));
+  const settings: string[] = [];
+  for (const client of clients) {
+    await client.connect();
+    // A transaction each keeps them on connections of their own.
+    await client.query("BEGIN");
+    const { rows } = await client.query<{ settings: string }>(
+      `SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) AS settings FROM pg_settings
+       WHERE name IN ('synchronous_commit', 'lock_timeout', 'statement_timeout',
+         'idle_in_transaction_session_timeout', 'tcp_keepalives_idle', 'TimeZone', 'search_path')`,
+    );
+    settings.push(rows[0]?.settings ?? "");
+  }
+  for (const client of clients) await client.query("ROLLBACK");
+  return settings;
+}
+
+it("a pooled connection is handed on as it was: synchronous_commit=off and timeouts stay with the batch", async () => {
+  const { url, query } = await createDatabase();
+  const before = await pooledSettings(url);
+  expect(before[0]).toContain("synchronous_commit=on");
+  const { append, drained } = await runPool(
+    { url, destination: { synchronousCommit: "off" } },
+    { workers: 4, batchRows: 20 },
+  );
+  // Batches that fail end otherwise than those that land.
+  await query("ALTER TABLE nightwatch_requests ADD CHECK (url <> 'bad')");
+  await append(
+    ...numbers(400).map((index) => [request(index, index % 90 === 0 ? { url: "bad" } : {})]),
+  );
+  await drained();
+  expect((await countRequests({ query }))?.rows).toBe(395);
+  expect(await pooledSettings(url)).toEqual(before);
 });
 
 it("restarts of the pooler under load lose and double nothing", async () => {

@@ -5,19 +5,26 @@ import { createRandom } from "@millrace/load";
 import { waitFor } from "@millrace/core/testing";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { WorkerMessage } from "../src/messages.ts";
 import { countRequests, deadLetters, emptyDatabase } from "./fixtures/empty-database.ts";
 import { runPool } from "./fixtures/running-pool.ts";
 import { numbers, request } from "./fixtures/telemetry.ts";
 
 const MIB = 1024 * 1024;
+const KILLS = 30;
 
-/** The drain threads that this process has now. */
-function drainThreads(): Set<Worker> {
+/** The drain threads that this process has now, each from its first message, or first `type` of message, on. */
+function drainThreads(type?: WorkerMessage["type"]): Set<Worker> {
   const threads = new Set<Worker>();
   const add = (worker: Worker) => {
     if (!worker.threadName?.startsWith("millrace-drain-")) return;
     // Not before its code is loaded: ended while better-sqlite3 loads, a thread takes the process along.
-    worker.once("message", () => threads.add(worker));
+    const hear = (message: WorkerMessage) => {
+      if (type !== undefined && message.type !== type) return;
+      worker.off("message", hear);
+      threads.add(worker);
+    };
+    worker.on("message", hear);
     worker.once("exit", () => threads.delete(worker));
   };
   process.on("worker", add);
@@ -28,16 +35,17 @@ function drainThreads(): Set<Worker> {
 describe("a worker thread that dies", () => {
   const seed = Number(process.env["MILLRACE_TEST_SEED"] ?? randomInt(2 ** 31));
 
-  it(`6 times at random moments loses and doubles nothing (seed ${seed})`, async () => {
+  it(`${KILLS} times at random moments loses and doubles nothing (seed ${seed})`, async () => {
     const database = await emptyDatabase();
     const random = createRandom(seed);
-    const threads = drainThreads();
+    // One that dies before it has landed anything is replaced after longer and longer pauses.
+    const threads = drainThreads("landed");
     const { append, drained, pool, buffer } = await runPool(
       { url: database.url },
       { workers: 2, batchRows: 40 },
     );
     let sent = 0;
-    while (pool.status().workerDeaths < 6) {
+    while (pool.status().workerDeaths < KILLS) {
       if (buffer.status().rows < 400) {
         await append(...numbers(40, sent).map((index) => [request(index)]));
         sent += 40;

@@ -33,3 +33,4 @@ export {
 } from "./redis/start-redis-cluster.ts";
 export { findTestRedis, type SharedRedis } from "./redis/test-redis.ts";
 export { findChromium } from "./find-chromium.ts";
+export { type Certificate, selfSigned } from "./self-signed.ts";

@@ -12,8 +12,11 @@ test("under constant load with a concurrent drain the WAL stays bounded; afterwa
   const payload = Buffer.alloc(8_000, "x");
   let largestWal = 0;
   let appended = 0;
+  const waits: number[] = [];
   const append = async () => {
+    const from = performance.now();
     await buffer.append(payload);
+    waits.push(performance.now() - from);
     appended += payload.byteLength;
   };
   const drain = (rows: number) => {
@@ -28,6 +31,15 @@ test("under constant load with a concurrent drain the WAL stays bounded; afterwa
     largestWal = Math.max(largestWal, statSync(`${path}-wal`).size);
   }
   expect(largestWal).toBeLessThan(384 * MIB);
+  waits.sort((a, b) => a - b);
+  const milliseconds = (share: number) => waits[Math.floor(waits.length * share)];
+  console.log({
+    what: "append, 250 at a time, while checkpoints and purges run",
+    p50Ms: milliseconds(0.5),
+    p99Ms: milliseconds(0.99),
+    maxMs: waits.at(-1),
+    largestWalMib: Math.round(largestWal / MIB),
+  });
   await waitFor(() => statSync(`${path}-wal`).size <= 32 * MIB, { description: "a small WAL" });
 
   const largest = statSync(path).size;

@@ -9,6 +9,7 @@ import {
   LogThrottle,
   messageOf,
   parseOptions,
+  publishMetric,
   sleep,
 } from "@millrace/core";
 import type { Client } from "pg";
@@ -23,7 +24,7 @@ import {
 } from "./alert-options.ts";
 import { ChannelSender } from "./channel-sender.ts";
 import { countPending, queueDeliveries } from "./outbox.ts";
-import { pruneAlerts } from "./prune-alerts.ts";
+import { pruneAlerts, UNSENT_METRIC } from "./prune-alerts.ts";
 
 /** Sends the alerts that drains write. */
 export interface AlertDispatcher extends Component {
@@ -72,6 +73,7 @@ class OutboxDispatcher extends LifecycleComponent implements AlertDispatcher {
   readonly #closing = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
   #nextPruneAt = 0;
+  #prunedUnsent = 0;
 
   constructor(options: ResolvedAlertDispatcherOptions) {
     super();
@@ -84,7 +86,9 @@ class OutboxDispatcher extends LifecycleComponent implements AlertDispatcher {
       open: (closers) => {
         closers.push(() => Promise.all(options.channels.map(async (channel) => channel.close?.())));
         closers.push(() => this.#connection.close());
-        closers.push(publishAlertMetrics(options.metrics ?? defaultMetrics, this.#counts));
+        const registry = options.metrics ?? defaultMetrics;
+        closers.push(publishAlertMetrics(registry, this.#counts));
+        closers.push(publishMetric(registry, UNSENT_METRIC, () => this.#prunedUnsent));
         this.#running = Promise.all([this.#queue(), ...this.#senders().map((each) => each.run())]);
       },
       drain: async (signal) => {
@@ -163,7 +167,8 @@ class OutboxDispatcher extends LifecycleComponent implements AlertDispatcher {
   async #prune(): Promise<void> {
     if (performance.now() < this.#nextPruneAt) return;
     this.#nextPruneAt = performance.now() + PRUNE_INTERVAL_MS;
-    await this.#connection.transaction(pruneAlerts);
+    const { unsent } = await this.#connection.transaction(pruneAlerts);
+    this.#prunedUnsent += unsent;
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Logger, LogThrottle, type MetricsRegistry, publishMetric } from "@millrace/core";
+import { UNSENT_METRIC } from "../alerts/prune-alerts.ts";
 
 /** What the maintenance of partitions has done. */
 export interface MaintenanceCounts {
@@ -13,6 +14,8 @@ export interface MaintenanceCounts {
   maintenanceFailures: number;
   /** Times that old rows of the ledger, of rollups or of alerts could not be deleted. */
   pruneFailures: number;
+  /** Alerts deleted, too old or too many, before they were sent. */
+  unsentAlertsPruned: number;
 }
 
 /** Something about a table's partitions that a person should know. */
@@ -42,6 +45,7 @@ export function createMaintenanceCounts(): MaintenanceCounts {
     maintenanceSkips: 0,
     maintenanceFailures: 0,
     pruneFailures: 0,
+    unsentAlertsPruned: 0,
   };
 }
 
@@ -118,6 +122,7 @@ export function publishMaintenanceMetrics(
       "Times that old rows of the ledger, of rollups or of alerts could not be deleted.",
       "pruneFailures",
     ),
+    publishMetric(registry, UNSENT_METRIC, () => totals.unsentAlertsPruned),
   ];
   return () => {
     for (const take of withdraw) take();

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { waitFor } from "@millrace/core/testing";
 import { emailChannel } from "@millrace/drain/alerts";
+import { selfSigned } from "@millrace/services";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { expect, it, onTestFinished } from "vitest";
-import { selfSigned } from "../fixtures/certificates.ts";
 import { alertedDatabase, deliveries, runDispatcher } from "./running-dispatcher.ts";
 
 /** A real SMTP server that keeps what it is sent. */

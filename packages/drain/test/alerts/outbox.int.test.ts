@@ -1,9 +1,14 @@
+import { once } from "node:events";
+import { waitFor } from "@millrace/core/testing";
 import { migrate, postgres } from "@millrace/drain";
+import type { AlertChannel } from "@millrace/drain/alerts";
+import type { Registry } from "prom-client";
 import { expect, it } from "vitest";
 import { pruneAlerts } from "../../src/alerts/prune-alerts.ts";
 import { emptyDatabase } from "../fixtures/empty-database.ts";
 import { connection } from "../partitions/maintained-table.ts";
 import { runPool } from "../fixtures/running-pool.ts";
+import { runDispatcher } from "./running-dispatcher.ts";
 import { alerts, exception, issueSchema, resolve } from "./issues.ts";
 
 it("an issue alerts when it is new and when it comes back after it was resolved, and never else", async () => {
@@ -91,11 +96,45 @@ it("an outbox that nobody empties stays bounded", async () => {
      FROM unnest('{8, 8, 6, 0}'::int[]) AS age`,
   );
   const client = await connection(database.url);
-  expect(await pruneAlerts(client)).toBe(2);
-  expect(await pruneAlerts(client)).toBe(0);
+  expect(await pruneAlerts(client)).toEqual({ deleted: 2, unsent: 2 });
+  expect(await pruneAlerts(client)).toEqual({ deleted: 0, unsent: 0 });
   await database.query("ALTER TABLE millrace_alerts ALTER id RESTART WITH 100004");
   await database.query(
     "INSERT INTO millrace_alerts (kind, source, subject_key, subject) VALUES ('issue.new', 's', 'k', '{}')",
   );
-  expect(await pruneAlerts(client)).toBe(2);
+  expect(await pruneAlerts(client)).toEqual({ deleted: 2, unsent: 2 });
+});
+
+it("alerts that are pruned before every channel has sent them are counted, by a drain and by a dispatcher", async () => {
+  const database = await emptyDatabase();
+  const schema = issueSchema();
+  await migrate({ destination: postgres({ connectionString: database.url }), schema });
+  /** One that was sent, one that only one of two channels has sent, one that nobody has looked at. */
+  const writeOld = () =>
+    database.query(
+      `WITH old AS (
+         INSERT INTO millrace_alerts (kind, source, subject_key, subject, created_at, queued_at)
+         SELECT 'issue.new', 'nightwatch_issues', kind, '{}', now() - interval '8 days',
+           CASE kind WHEN 'new' THEN NULL ELSE now() END
+         FROM unnest('{sent, half, new}'::text[]) AS kind RETURNING id, subject_key
+       )
+       INSERT INTO millrace_alert_deliveries (alert_id, channel, settled_at)
+       SELECT id, channel, CASE WHEN subject_key = 'sent' OR channel = 'a' THEN now() END
+       FROM old CROSS JOIN unnest('{a, b}'::text[]) AS channel WHERE subject_key <> 'new'`,
+    );
+  const unsent = async (metrics: Registry) =>
+    /^millrace_alerts_pruned_unsent_total (\d+)$/m.exec(await metrics.metrics())?.[1];
+
+  await writeOld();
+  const { pool, metrics } = await runPool({ url: database.url }, { schema });
+  await waitFor(async () => (await unsent(metrics)) === "2");
+  await pool.close();
+
+  await writeOld();
+  const hangs: AlertChannel = {
+    name: "b",
+    send: (_message, signal) => once(signal, "abort").then(() => signal.throwIfAborted()),
+  };
+  const dispatching = await runDispatcher(database.url, [hangs]);
+  await waitFor(async () => (await unsent(dispatching.metrics)) === "2");
 });

@@ -11,7 +11,7 @@ import { readStored, runServer } from "../support/running-server.ts";
 import { HostileServer } from "./hostile-server.ts";
 import { numbered, runClient } from "./running-client.ts";
 
-it("C14: a server that comes back after many tries gets everything, in order", async () => {
+it("a server that comes back after many tries gets everything, in order", async () => {
   const server = await HostileServer.run();
   await server.stop();
   const { client, logger } = await runClient({ port: server.port, maxBatchRecords: 10 });
@@ -131,7 +131,7 @@ it("at-most-once never sends a batch twice, and counts those of unknown fate", a
   expect(new Set(server.payloads.map(String)).size).toBe(server.payloads.length);
 });
 
-it("C38: with the server away memory stays bounded, the oldest go, and each is counted", async () => {
+it("with the server away memory stays bounded, the oldest go, and each is counted", async () => {
   const server = await HostileServer.run();
   await server.stop();
   const maxBufferedBytes = 64 * 1024;

@@ -1,33 +1,9 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createServer } from "node:tls";
 import { waitFor } from "@millrace/core/testing";
+import { selfSigned } from "@millrace/services";
 import { expect, it, onTestFinished } from "vitest";
 import { numbered, runClient } from "./running-client.ts";
-
-function selfSigned(): { cert: string; key: string } {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-tls-"));
-  try {
-    const curve = "-pkeyopt ec_paramgen_curve:prime256v1";
-    const subject = "-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1";
-    execFileSync(
-      "openssl",
-      `req -x509 -nodes -newkey ec ${curve} -days 2 ${subject} -keyout key.pem -out cert.pem`.split(
-        " ",
-      ),
-      { cwd: folder, stdio: "pipe" },
-    );
-    return {
-      cert: readFileSync(join(folder, "cert.pem"), "utf8"),
-      key: readFileSync(join(folder, "key.pem"), "utf8"),
-    };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 /** Answers every chunk with one reply; the client sends one small frame at a time. */
 async function runTlsServer(options: { cert: string; key: string; ca?: string }) {

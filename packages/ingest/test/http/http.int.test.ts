@@ -2,10 +2,10 @@ import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { openPayload } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
+import { selfSigned } from "@millrace/services";
 import { Agent, fetch, type RequestInit } from "undici";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { runServer, type RunningServer } from "../support/running-server.ts";
-import { selfSigned } from "../support/certificates.ts";
 import { frame, sendAsOfficialClient } from "../support/client.ts";
 
 const RECORDS = '[{"t":"log","message":"é"}]';

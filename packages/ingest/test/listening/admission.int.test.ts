@@ -1,6 +1,6 @@
 import { waitFor } from "@millrace/core/testing";
+import { selfSigned } from "@millrace/services";
 import { describe, expect, it } from "vitest";
-import { selfSigned } from "../support/certificates.ts";
 import { frame, sendAsOfficialClient, TestClient } from "../support/client.ts";
 import { runServer } from "../support/running-server.ts";
 

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import type { IngestOptions } from "@millrace/ingest";
+import { selfSigned } from "@millrace/services";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { bindSocket } from "../support/bound-socket.ts";
-import { selfSigned } from "../support/certificates.ts";
 import { runServer } from "../support/running-server.ts";
 
 const certificate = selfSigned();

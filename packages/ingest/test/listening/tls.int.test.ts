@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { waitFor } from "@millrace/core/testing";
+import { selfSigned } from "@millrace/services";
 import { describe, expect, it } from "vitest";
-import { selfSigned } from "../support/certificates.ts";
 import { frame, TestClient } from "../support/client.ts";
 import { runServer, waitForNoConnections } from "../support/running-server.ts";
 

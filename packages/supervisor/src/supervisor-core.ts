@@ -32,10 +32,10 @@ import { fillHooks, type HookRun, runHooks } from "./process/hooks.ts";
 import type { InstanceServices } from "./process/instance-services.ts";
 import type { ProcessSpec } from "./process/process-spec.ts";
 import { type Readiness, ReadyFile, readReadiness } from "./readiness.ts";
+import { ReadyWait } from "./ready-wait.ts";
 import { RunHistory } from "./run-history.ts";
 import { RestartBudget } from "./process/restart-budget.ts";
 import { type CanaryOptions, startCanary } from "./scaling/canary.ts";
-import { abortable } from "./scaling/managed-process.ts";
 import type { Operation, OperationStatus } from "./scaling/operation.ts";
 import { Schedules } from "./schedules.ts";
 import { StartupTimes } from "./startup-times.ts";
@@ -71,7 +71,7 @@ export class SupervisorCore {
   /** Stops what would start processes by itself. */
   #closeFirst: () => void = () => {};
   readonly #readyFile: ReadyFile | undefined;
-  readonly #waiters = new Set<() => void>();
+  readonly #readyWait: ReadyWait;
   apiUrl: string | undefined;
 
   constructor(input: SupervisorOptions) {
@@ -103,6 +103,7 @@ export class SupervisorCore {
       },
       this.options.maxInstances,
     );
+    this.#readyWait = new ReadyWait(this.fleet);
     this.schedules = new Schedules(this.fleet, this.logger, (run) =>
       this.#emit("schedule:ran", run),
     );
@@ -215,33 +216,9 @@ export class SupervisorCore {
     return this.#api.fetch(request, undefined);
   }
 
-  async whenReady(name: string | undefined, timeoutMs: number): Promise<void> {
+  whenReady(name: string | undefined, timeoutMs: number): Promise<void> {
     const names = name === undefined ? [...this.fleet.processes.keys()] : [name];
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const isReady = (): boolean =>
-      names.every((one) => {
-        const { active, desired } = this.fleet.process(one);
-        return active.filter(({ state }) => state === "ready").length >= desired;
-      });
-    while (!isReady()) {
-      const changed = new Promise<void>((resolve) => {
-        this.#waiters.add(resolve);
-      });
-      await abortable(changed, timeout).catch(() => {
-        throw new MillraceError<SupervisorErrorCode>(
-          "SUPERVISOR_READY_TIMED_OUT",
-          `${names.join(", ")} did not become ready within ${timeoutMs} ms: ${this.#unready(names)}`,
-        );
-      });
-    }
-  }
-
-  #unready(names: readonly string[]): string {
-    return names
-      .flatMap((name) => this.fleet.process(name).active)
-      .filter(({ state }) => state !== "ready")
-      .map(({ id, state, reason }) => `${id} is ${state} (${reason})`)
-      .join("; ");
+    return this.#readyWait.until(names, timeoutMs);
   }
 
   async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
@@ -373,8 +350,7 @@ export class SupervisorCore {
     this.#emit("instance:changed", change);
     this.#state?.save();
     this.#updateReadyFile();
-    for (const wake of this.#waiters) wake();
-    this.#waiters.clear();
+    this.#readyWait.look();
     this.#checkEnd(change);
   }
 

@@ -184,7 +184,13 @@ export const explanationSchema = z.object({
 
 export const externalSchema = z.object({ process: z.string(), desired: z.int(), current: z.int() });
 
-export const errorSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
+export const errorSchema = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    details: z.record(z.string(), z.unknown()).describe("What the code is about, as values."),
+  }),
+});
 
 const steps = {
   step: z.int().positive().optional().describe("Instances per step."),

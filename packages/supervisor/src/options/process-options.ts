@@ -9,7 +9,12 @@ import type { PingOptions } from "../scheduling/ping.ts";
 import { strictOptions } from "./strict-options.ts";
 
 /** When a dependency lets its dependants start. */
-export type DependencyCondition = "started" | "ready" | "completed";
+export type DependencyCondition =
+  | "started"
+  | "ready"
+  | "completed"
+  /** An instance has written a line that contains the text or matches the pattern. */
+  | { line: string | RegExp };
 
 /** When an instance that ended is started again. */
 export type RestartMode = "always" | "unless-stopped" | "on-failure" | "never";
@@ -62,8 +67,12 @@ export interface ProcessOptions {
   giveUpAfter?: number | undefined;
   /** @default [0] */
   successCodes?: number[] | undefined;
+  /** Signals that count as success when one of them ended an instance, as `SIGTERM`. @default [] */
+  successSignals?: NodeJS.Signals[] | undefined;
   /** @default [] */
   noRestartCodes?: number[] | undefined;
+  /** Signals after which an instance is never started again. @default [] */
+  noRestartSignals?: NodeJS.Signals[] | undefined;
   /** How instances are stopped. */
   stop?:
     | {
@@ -269,7 +278,9 @@ export const processSchema = strictOptions({
   }).default({ restarts: 60, windowMs: 60_000 }),
   giveUpAfter: z.int().min(0).default(0),
   successCodes: z.array(z.int().min(0).max(255)).default([0]),
+  successSignals: z.array(signalSchema).default([]),
   noRestartCodes: z.array(z.int().min(0).max(255)).default([]),
+  noRestartSignals: z.array(signalSchema).default([]),
   stop: strictOptions({
     signal: signalSchema.default("SIGTERM"),
     timeoutMs: z.number().min(0).default(30_000),
@@ -301,7 +312,12 @@ export const processSchema = strictOptions({
         Array.isArray(value)
           ? Object.fromEntries(value.map((name): [string, string] => [String(name), "ready"]))
           : value,
-      z.record(z.string(), z.enum(["started", "ready", "completed"])),
+      z.record(
+        z.string(),
+        z
+          .enum(["started", "ready", "completed"])
+          .or(strictOptions({ line: z.string().min(1).or(z.instanceof(RegExp)) })),
+      ),
     )
     .default({}),
   schedule: z

@@ -5,15 +5,14 @@ import {
   type Health,
   Lifecycle,
   type Logger,
-  MillraceError,
   TypedEmitter,
 } from "@millrace/core";
 import { ApiHandler } from "./api/api-handler.ts";
 import { Autoscalers } from "./autoscale/autoscalers.ts";
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
-import type { SupervisorErrorCode } from "./errors.ts";
 import { ConnectionWatch } from "./listener/connection-watch.ts";
 import { warnAboutReusePort } from "./listener/reuse-port.ts";
+import { essentialFailure, isAllOver } from "./end-conditions.ts";
 import { EventJournal } from "./event-journal.ts";
 import { type Explanation, explainInstance, explainProcess } from "./explain.ts";
 import { Fleet } from "./fleet.ts";
@@ -104,9 +103,10 @@ export class SupervisorCore {
       this.options.maxInstances,
     );
     this.#readyWait = new ReadyWait(this.fleet);
-    this.schedules = new Schedules(this.fleet, this.logger, (run) =>
-      this.#emit("schedule:ran", run),
-    );
+    this.schedules = new Schedules(this.fleet, this.logger, (run) => {
+      this.#emit("schedule:ran", run);
+      this.#state?.save();
+    });
     const { file, content } = this.options.ready;
     this.#readyFile = file === undefined ? undefined : new ReadyFile(file, content, this.logger);
     this.#memory = new MemoryWatch(this.fleet, (instance, residentBytes, limit) => {
@@ -333,6 +333,7 @@ export class SupervisorCore {
     if (run.outcome !== "succeeded") {
       this.logger.warn(run, `a ${run.stage} hook ${run.outcome}`);
     }
+    this.#metrics.countHook(run.process ?? "", run.stage, run.outcome);
     this.#emit("hook:ran", run);
   }
 
@@ -356,22 +357,10 @@ export class SupervisorCore {
 
   #checkEnd(change: InstanceChange): void {
     if (this.lifecycle.state !== "running") return;
-    const { essential } = this.fleet.process(change.process).spec.options;
-    if (essential && change.to === "failed") {
-      const error = new MillraceError<SupervisorErrorCode>(
-        "SUPERVISOR_ESSENTIAL_FAILED",
-        `${change.instance} is essential and has failed: ${change.reason}`,
-        { details: { process: change.process, instance: change.instance } },
-      );
-      void this.#endWith(error);
-    } else if (
-      this.options.exitWhenAllStopped &&
-      (change.to === "stopped" || change.to === "failed")
-    ) {
-      const processes = [...this.fleet.processes.values()];
-      if (processes.every(({ active, retiring }) => active.length === 0 && retiring.size === 0)) {
-        void this.lifecycle.close();
-      }
+    const failure = essentialFailure(this.fleet, change);
+    if (failure !== undefined) void this.#endWith(failure);
+    else if (this.options.exitWhenAllStopped && isAllOver(this.fleet, change)) {
+      void this.lifecycle.close();
     }
   }
 

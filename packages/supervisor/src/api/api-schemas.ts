@@ -110,7 +110,7 @@ const scheduledRunSchema = z.object({
   id: z.string(),
   process: z.string(),
   instance: z.string().optional(),
-  trigger: z.enum(["schedule", "manual"]),
+  trigger: z.enum(["schedule", "missed", "manual"]),
   startedAt: z.string(),
   endedAt: z.string().optional(),
   outcome: z.enum(["queued", "running", "succeeded", "failed", "timed-out", "skipped"]),

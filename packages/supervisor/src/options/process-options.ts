@@ -127,6 +127,11 @@ export interface ProcessOptions {
         timeoutMs?: number | undefined;
         /** Delays each run by a random time up to this. @default 0 */
         jitterMs?: number | undefined;
+        /**
+         * Runs once at the start of a supervisor when times of the schedule passed while none ran,
+         * if the last of them was at most so many milliseconds ago; needs `state`. @default 0, never
+         */
+        catchUpMs?: number | undefined;
         /** Addresses that each run is posted to. */
         ping?: PingOptions | undefined;
       }
@@ -329,6 +334,7 @@ export const processSchema = strictOptions({
         overlap: z.enum(["skip", "queue", "parallel"]).default("skip"),
         timeoutMs: z.number().min(0).default(0),
         jitterMs: z.number().min(0).default(0),
+        catchUpMs: z.number().min(0).default(0),
         ping: strictOptions({
           startUrl: z.url().optional(),
           successUrl: z.url().optional(),

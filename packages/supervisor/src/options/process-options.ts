@@ -186,6 +186,8 @@ export interface ProcessOptions {
         file?: string | undefined;
         /** Size from which the file is rotated. @default "10MB" */
         maxFileSize?: number | string | undefined;
+        /** Age from which the next line rotates the file, in milliseconds. @default never */
+        maxFileAgeMs?: number | undefined;
         /** Files kept per instance. @default 5 */
         maxFiles?: number | undefined;
         /**
@@ -378,6 +380,7 @@ export const processSchema = strictOptions({
     forward: z.enum(["structured", "prefixed", "none"]).default("structured"),
     file: z.string().optional(),
     maxFileSize: byteSizeSchema.default(10_000_000),
+    maxFileAgeMs: z.number().positive().optional(),
     maxFiles: z.int().positive().default(5),
     multiline: z
       .preprocess(

@@ -6,12 +6,14 @@ import { benchIngest } from "./ingest/ingest.bench.ts";
 import { describeMachine } from "./machine.ts";
 import { summarise } from "./report/measurement.ts";
 import { resultTable } from "./report/result-table.ts";
+import { benchSupervisor } from "./supervisor/supervisor.bench.ts";
 
 const BENCHMARKS = {
   ingest: benchIngest,
   drain: benchDrain,
   commit: benchCommit,
   e2e: benchEndToEnd,
+  supervisor: benchSupervisor,
 };
 /** The exit codes that a shell gives to what these signals end. */
 const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;

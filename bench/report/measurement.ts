@@ -27,7 +27,18 @@ export type MetricName =
   | "landP50Ms"
   | "landP99Ms"
   | "generatorCpuPercent"
-  | "rowsPerCommit";
+  | "rowsPerCommit"
+  | "fiftyUpMs"
+  | "hundredUpMs"
+  | "upOfMillrace"
+  | "restartMs"
+  | "restartMaxMs"
+  | "residentMib"
+  | "proportionalMib"
+  | "idleCpuPercent"
+  | "failedRequests"
+  | "sentRequests"
+  | "orphans";
 
 /** What a benchmark hands back. */
 export interface BenchReport {

@@ -27,6 +27,17 @@ const COLUMNS: readonly Column[] = [
   column("peakMemoryMib", "peak MiB"),
   column("rowsPerCommit", "rows/commit", { decimals: 1 }),
   column("generatorCpuPercent", "generator CPU %"),
+  column("fiftyUpMs", "50 up ms"),
+  column("hundredUpMs", "100 up ms", { hasSpread: true }),
+  column("upOfMillrace", "of millrace", { decimals: 1, hasSpread: true }),
+  column("restartMs", "restart ms", { decimals: 1, hasSpread: true }),
+  column("restartMaxMs", "longest ms", { decimals: 0 }),
+  column("residentMib", "RSS MiB", { decimals: 1 }),
+  column("proportionalMib", "PSS MiB", { decimals: 1 }),
+  column("idleCpuPercent", "idle CPU %", { decimals: 1 }),
+  column("failedRequests", "failed"),
+  column("sentRequests", "of requests"),
+  column("orphans", "orphans"),
 ];
 
 function column(

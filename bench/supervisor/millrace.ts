@@ -14,6 +14,8 @@ export class MillraceManager implements Manager {
       maxScale: 1_000,
       backoff: { minUptimeMs: 0 },
     });
+    // As PM2's ping, which starts its daemon: the first request loads what requests need.
+    await fetch(`${this.#url}/api/v1/health`);
   }
 
   async startSleepers(count: number): Promise<void> {

@@ -1,4 +1,5 @@
-import { destination, pino } from "pino";
+import { createRequire } from "node:module";
+import type * as Pino from "pino";
 
 /** One level of a {@link Logger}: pino's calling forms. */
 export interface LogMethod {
@@ -19,8 +20,14 @@ let shared: Logger | undefined;
 
 /** The logger of components that were given none: pino at `info`, JSON lines on stderr. */
 export function defaultLogger(): Logger {
-  shared ??= pino({ level: "info" }, destination({ dest: 2, sync: true }));
+  shared ??= createDefaultLogger();
   return shared;
+}
+
+/** Whoever brings a logger of their own doesn't pay 5 MiB for pino. */
+function createDefaultLogger(): Logger {
+  const { destination, pino } = createRequire(import.meta.url)("pino") as typeof Pino;
+  return pino({ level: "info" }, destination({ dest: 2, sync: true }));
 }
 
 /** Discards everything. */

@@ -1,7 +1,7 @@
 import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "./errors.ts";
 import type { Fleet } from "./fleet.ts";
-import type { DependencyCondition } from "./options/process-options.ts";
+import { isMet, sayCondition } from "./dependency-conditions.ts";
 import { type HostCapacity, initialScale } from "./options/parse-supervisor-options.ts";
 import { dependencyLevels } from "./scaling/dependency-order.ts";
 import { abortable, type ManagedProcess } from "./scaling/managed-process.ts";
@@ -111,7 +111,7 @@ async function waitForDependencies(
       if (hopeless || performance.now() > deadline) {
         throw new MillraceError<SupervisorErrorCode>(
           "SUPERVISOR_DEPENDENCY_UNMET",
-          `${process.name} waits for ${name} to be ${condition}, which ` +
+          `${process.name} waits for ${name} to ${sayCondition(condition)}, which ` +
             (hopeless ? "has failed" : `did not happen within ${timeoutMs} ms`),
           { details: { process: process.name, dependency: name, condition } },
         );
@@ -122,32 +122,6 @@ async function waitForDependencies(
       await abortable(pause, signal);
     }
   }
-}
-
-function isMet(process: ManagedProcess, condition: DependencyCondition): boolean {
-  // Nobody waits for what was stopped on purpose.
-  if (process.isStoppedByHand) return true;
-  const all = [...process.instances.values()];
-  switch (condition) {
-    case "started":
-      return all.some(({ pid }) => pid !== undefined) || isCompleted(process);
-    case "ready": {
-      const ready = all.filter(({ state }) => state === "ready").length;
-      return (process.desired > 0 && ready >= process.desired) || isCompleted(process);
-    }
-    case "completed":
-      return isCompleted(process);
-    default:
-      return condition satisfies never;
-  }
-}
-
-function isCompleted(process: ManagedProcess): boolean {
-  const all = [...process.instances.values()];
-  return (
-    all.length > 0 &&
-    all.every(({ state, lastExit }) => state === "stopped" && lastExit?.code === 0)
-  );
 }
 
 function hasFailed(process: ManagedProcess): boolean {

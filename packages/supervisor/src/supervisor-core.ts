@@ -5,15 +5,14 @@ import {
   type Health,
   Lifecycle,
   type Logger,
-  MillraceError,
   TypedEmitter,
 } from "@millrace/core";
 import { ApiHandler } from "./api/api-handler.ts";
 import { Autoscalers } from "./autoscale/autoscalers.ts";
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
-import type { SupervisorErrorCode } from "./errors.ts";
 import { ConnectionWatch } from "./listener/connection-watch.ts";
 import { warnAboutReusePort } from "./listener/reuse-port.ts";
+import { essentialFailure, isAllOver } from "./end-conditions.ts";
 import { EventJournal } from "./event-journal.ts";
 import { type Explanation, explainInstance, explainProcess } from "./explain.ts";
 import { Fleet } from "./fleet.ts";
@@ -32,10 +31,10 @@ import { fillHooks, type HookRun, runHooks } from "./process/hooks.ts";
 import type { InstanceServices } from "./process/instance-services.ts";
 import type { ProcessSpec } from "./process/process-spec.ts";
 import { type Readiness, ReadyFile, readReadiness } from "./readiness.ts";
+import { ReadyWait } from "./ready-wait.ts";
 import { RunHistory } from "./run-history.ts";
 import { RestartBudget } from "./process/restart-budget.ts";
 import { type CanaryOptions, startCanary } from "./scaling/canary.ts";
-import { abortable } from "./scaling/managed-process.ts";
 import type { Operation, OperationStatus } from "./scaling/operation.ts";
 import { Schedules } from "./schedules.ts";
 import { StartupTimes } from "./startup-times.ts";
@@ -71,7 +70,7 @@ export class SupervisorCore {
   /** Stops what would start processes by itself. */
   #closeFirst: () => void = () => {};
   readonly #readyFile: ReadyFile | undefined;
-  readonly #waiters = new Set<() => void>();
+  readonly #readyWait: ReadyWait;
   apiUrl: string | undefined;
 
   constructor(input: SupervisorOptions) {
@@ -103,9 +102,11 @@ export class SupervisorCore {
       },
       this.options.maxInstances,
     );
-    this.schedules = new Schedules(this.fleet, this.logger, (run) =>
-      this.#emit("schedule:ran", run),
-    );
+    this.#readyWait = new ReadyWait(this.fleet);
+    this.schedules = new Schedules(this.fleet, this.logger, (run) => {
+      this.#emit("schedule:ran", run);
+      this.#state?.save();
+    });
     const { file, content } = this.options.ready;
     this.#readyFile = file === undefined ? undefined : new ReadyFile(file, content, this.logger);
     this.#memory = new MemoryWatch(this.fleet, (instance, residentBytes, limit) => {
@@ -215,33 +216,9 @@ export class SupervisorCore {
     return this.#api.fetch(request, undefined);
   }
 
-  async whenReady(name: string | undefined, timeoutMs: number): Promise<void> {
+  whenReady(name: string | undefined, timeoutMs: number): Promise<void> {
     const names = name === undefined ? [...this.fleet.processes.keys()] : [name];
-    const timeout = AbortSignal.timeout(timeoutMs);
-    const isReady = (): boolean =>
-      names.every((one) => {
-        const { active, desired } = this.fleet.process(one);
-        return active.filter(({ state }) => state === "ready").length >= desired;
-      });
-    while (!isReady()) {
-      const changed = new Promise<void>((resolve) => {
-        this.#waiters.add(resolve);
-      });
-      await abortable(changed, timeout).catch(() => {
-        throw new MillraceError<SupervisorErrorCode>(
-          "SUPERVISOR_READY_TIMED_OUT",
-          `${names.join(", ")} did not become ready within ${timeoutMs} ms: ${this.#unready(names)}`,
-        );
-      });
-    }
-  }
-
-  #unready(names: readonly string[]): string {
-    return names
-      .flatMap((name) => this.fleet.process(name).active)
-      .filter(({ state }) => state !== "ready")
-      .map(({ id, state, reason }) => `${id} is ${state} (${reason})`)
-      .join("; ");
+    return this.#readyWait.until(names, timeoutMs);
   }
 
   async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
@@ -356,6 +333,7 @@ export class SupervisorCore {
     if (run.outcome !== "succeeded") {
       this.logger.warn(run, `a ${run.stage} hook ${run.outcome}`);
     }
+    this.#metrics.countHook(run.process ?? "", run.stage, run.outcome);
     this.#emit("hook:ran", run);
   }
 
@@ -373,29 +351,16 @@ export class SupervisorCore {
     this.#emit("instance:changed", change);
     this.#state?.save();
     this.#updateReadyFile();
-    for (const wake of this.#waiters) wake();
-    this.#waiters.clear();
+    this.#readyWait.look();
     this.#checkEnd(change);
   }
 
   #checkEnd(change: InstanceChange): void {
     if (this.lifecycle.state !== "running") return;
-    const { essential } = this.fleet.process(change.process).spec.options;
-    if (essential && change.to === "failed") {
-      const error = new MillraceError<SupervisorErrorCode>(
-        "SUPERVISOR_ESSENTIAL_FAILED",
-        `${change.instance} is essential and has failed: ${change.reason}`,
-        { details: { process: change.process, instance: change.instance } },
-      );
-      void this.#endWith(error);
-    } else if (
-      this.options.exitWhenAllStopped &&
-      (change.to === "stopped" || change.to === "failed")
-    ) {
-      const processes = [...this.fleet.processes.values()];
-      if (processes.every(({ active, retiring }) => active.length === 0 && retiring.size === 0)) {
-        void this.lifecycle.close();
-      }
+    const failure = essentialFailure(this.fleet, change);
+    if (failure !== undefined) void this.#endWith(failure);
+    else if (this.options.exitWhenAllStopped && isAllOver(this.fleet, change)) {
+      void this.lifecycle.close();
     }
   }
 

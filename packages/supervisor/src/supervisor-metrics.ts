@@ -6,6 +6,7 @@ import {
 } from "@millrace/core";
 import { Histogram } from "prom-client";
 import type { Fleet } from "./fleet.ts";
+import { LabelledCounts } from "./labelled-counts.ts";
 import { isAlive } from "./process/instance-state.ts";
 import type { Instance } from "./process/instance.ts";
 import type { ManagedProcess } from "./scaling/managed-process.ts";
@@ -26,7 +27,8 @@ const ROLLOUT_BUCKETS = [0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 export class SupervisorMetrics {
   readonly #registry: MetricsRegistry;
   readonly #sources: MetricSources;
-  readonly #scaleEvents = new Map<string, { labels: Record<string, string>; value: number }>();
+  readonly #scaleEvents = new LabelledCounts();
+  readonly #hookRuns = new LabelledCounts();
   readonly #withdraw: Array<() => void> = [];
   #rollouts: Histogram | undefined;
   #stops: Histogram | undefined;
@@ -96,7 +98,16 @@ export class SupervisorMetrics {
         help: "Changes of the number of instances wanted.",
         labelNames: ["process", "direction", "reason"],
       },
-      () => this.#scaleEvents.values(),
+      () => this.#scaleEvents.samples(),
+    );
+    this.#publish(
+      {
+        type: "counter",
+        name: "millrace_hook_runs_total",
+        help: "Runs of hooks by how they ended; those of the supervisor itself have no process.",
+        labelNames: ["process", "stage", "outcome"],
+      },
+      () => this.#hookRuns.samples(),
     );
     this.#gauge(
       "millrace_autoscaler_desired",
@@ -128,13 +139,11 @@ export class SupervisorMetrics {
   }
 
   countScale(process: string, direction: "up" | "down", reason: string): void {
-    const key = `${process} ${direction} ${reason}`;
-    const sample = this.#scaleEvents.get(key) ?? {
-      labels: { process, direction, reason },
-      value: 0,
-    };
-    sample.value++;
-    this.#scaleEvents.set(key, sample);
+    this.#scaleEvents.add({ process, direction, reason });
+  }
+
+  countHook(process: string, stage: string, outcome: string): void {
+    this.#hookRuns.add({ process, stage, outcome });
   }
 
   observeRollout(process: string, outcome: string, seconds: number): void {

@@ -1,9 +1,33 @@
+import { silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
+import { createSupervisor, type Supervisor } from "@millrace/supervisor";
+import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { execArgv, fixture } from "./fixtures/fixture.ts";
 import { isRunning, pidsOf, startSupervisor } from "./fixtures/start-supervisor.ts";
 
 describe("stopping", () => {
+  test("two supervisors in one process don't meet, and end with their scopes", async () => {
+    const processes = { worker: { command: ["sleep", "1000"] } };
+    const metrics = new Registry();
+    const create = (): Supervisor => createSupervisor({ processes, metrics, logger: silentLogger });
+    const signals = process.eventNames().length;
+    const pids: number[] = [];
+    {
+      await using first = create();
+      await first.start();
+      {
+        await using second = create();
+        await second.start();
+        pids.push(...[first, second].map((one) => Number(pidsOf(one, "worker")["worker-1"])));
+      }
+      expect(pids.map(isRunning)).toEqual([true, false]);
+      expect(await metrics.metrics()).toContain("millrace_process_up{");
+      expect(process.eventNames().length).toBe(signals);
+    }
+    expect(pids.map(isRunning)).toEqual([false, false]);
+  });
+
   test("ten stubborn children are stopped side by side at their deadline", async () => {
     const supervisor = await startSupervisor({
       processes: {

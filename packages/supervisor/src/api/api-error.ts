@@ -30,16 +30,21 @@ const STATUS_BY_CODE: Partial<Record<SupervisorErrorCode, ContentfulStatusCode>>
 /** The answer to anything that was thrown: what callers did wrong in words, what we did in a log. */
 export function answerError(context: Context, error: unknown, logger: Logger): Response {
   if (error instanceof ApiError) {
-    return context.json({ error: { code: error.code, message: error.message } }, error.status);
+    const { code, message, status } = error;
+    return context.json({ error: { code, message, details: {} } }, status);
   }
   if (MillraceError.is(error)) {
     const status =
       STATUS_BY_CODE[error.code as SupervisorErrorCode] ??
       (error.code === "CONFIG_INVALID" ? 400 : 500);
     if (status !== 500) {
-      return context.json({ error: { code: error.code, message: error.message } }, status);
+      const { code, message, details } = error;
+      return context.json({ error: { code, message, details } }, status);
     }
   }
   logger.error({ err: error, path: context.req.path }, "a management API request failed");
-  return context.json({ error: { code: "INTERNAL", message: "internal error, see the log" } }, 500);
+  return context.json(
+    { error: { code: "INTERNAL", message: "internal error, see the log", details: {} } },
+    500,
+  );
 }

@@ -110,7 +110,7 @@ const scheduledRunSchema = z.object({
   id: z.string(),
   process: z.string(),
   instance: z.string().optional(),
-  trigger: z.enum(["schedule", "manual"]),
+  trigger: z.enum(["schedule", "missed", "manual"]),
   startedAt: z.string(),
   endedAt: z.string().optional(),
   outcome: z.enum(["queued", "running", "succeeded", "failed", "timed-out", "skipped"]),
@@ -184,7 +184,13 @@ export const explanationSchema = z.object({
 
 export const externalSchema = z.object({ process: z.string(), desired: z.int(), current: z.int() });
 
-export const errorSchema = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
+export const errorSchema = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    details: z.record(z.string(), z.unknown()).describe("What the code is about, as values."),
+  }),
+});
 
 const steps = {
   step: z.int().positive().optional().describe("Instances per step."),

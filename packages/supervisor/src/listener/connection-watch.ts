@@ -2,22 +2,24 @@ import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { Fleet } from "../fleet.ts";
 import type { ManagedProcess } from "../scaling/managed-process.ts";
+import { AcceptQueue } from "./accept-queue.ts";
+import { countOpenConnections } from "./open-connections.ts";
 import type { SharedListener } from "./shared-listener.ts";
-import { readSocketTable, socketInode, socketLoad } from "./socket-table.ts";
 
 interface Watched {
   process: ManagedProcess;
   port: number;
-  inode: string;
+  queue: AcceptQueue;
   idleMs: number;
   /** Monotonic; when a connection was last seen open. */
   busyAtMs: number;
 }
 
-const POLL_MS = 10;
+const KNOCK_POLL_MS = 10;
 const IDLE_POLL_MS = 250;
-// A table of many sockets takes milliseconds to read: looking must not become the work.
-const MAX_SHARE = 0.02;
+const MAX_IDLE_POLL_MS = 2_000;
+// A table of very many connections takes long to read: looking must not become the work.
+const MAX_SHARE = 0.05;
 
 /**
  * Starts a process that is scaled to zero when a connection waits on its listener, and scales it
@@ -27,7 +29,9 @@ const MAX_SHARE = 0.02;
 export class ConnectionWatch {
   readonly #fleet: Fleet;
   readonly #watched: Watched[];
-  #timer: NodeJS.Timeout | undefined;
+  #knockTimer: NodeJS.Timeout | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #isStopped = false;
 
   /** @throws {@link MillraceError} `SUPERVISOR_ON_DEMAND_UNSUPPORTED` */
   constructor(fleet: Fleet, listeners: ReadonlyMap<string, SharedListener>) {
@@ -36,46 +40,66 @@ export class ConnectionWatch {
       const process = fleet.process(name);
       const { onDemand } = process.spec.options.listen ?? {};
       if (onDemand === undefined) return [];
-      const inode = socketInode(fd);
-      if (inode === undefined || readSocketTable() === undefined) throw unsupported(name);
-      return [{ process, port, inode, idleMs: onDemand.idleMs, busyAtMs: performance.now() }];
+      const queue = AcceptQueue.of(fd);
+      if (queue === undefined) throw unsupported(name);
+      return [{ process, port, queue, idleMs: onDemand.idleMs, busyAtMs: performance.now() }];
     });
   }
 
   start(): void {
-    if (this.#watched.length > 0) this.#schedule(POLL_MS);
+    if (this.#watched.length === 0) return;
+    this.#knockTimer = setInterval(() => this.#listenForKnocks(), KNOCK_POLL_MS).unref();
+    this.#scheduleIdleCheck(IDLE_POLL_MS);
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    clearInterval(this.#knockTimer);
+    clearTimeout(this.#idleTimer);
+    for (const { queue } of this.#watched) queue.close();
   }
 
-  #schedule(delayMs: number): void {
-    this.#timer = setTimeout(() => this.#look(), delayMs);
-    this.#timer.unref();
+  #listenForKnocks(): void {
+    for (const watched of this.#watched) {
+      const { process, queue } = watched;
+      if (process.desired > 0 || process.isStoppedByHand) continue;
+      if ((queue.waiting() ?? 0) === 0) continue;
+      watched.busyAtMs = performance.now();
+      try {
+        this.#fleet.scale(process.name, 1, {}, "connection");
+      } catch (error) {
+        // Where maxInstances leaves no room the connection waits until there is some.
+        if (!MillraceError.is(error)) throw error;
+      }
+    }
   }
 
-  #look(): void {
+  #scheduleIdleCheck(delayMs: number): void {
+    this.#idleTimer = setTimeout(() => void this.#checkIdle(), delayMs).unref();
+  }
+
+  async #checkIdle(): Promise<void> {
     const startedAt = performance.now();
-    const table = readSocketTable() ?? "";
-    for (const watched of this.#watched) this.#judge(watched, table, startedAt);
-    const isAnyDown = this.#watched.some(({ process }) => process.desired === 0);
+    for (const watched of this.#watched) await this.#letGoIfIdle(watched);
+    if (this.#isStopped) return;
     const spentMs = performance.now() - startedAt;
-    this.#schedule(Math.max(isAnyDown ? POLL_MS : IDLE_POLL_MS, spentMs / MAX_SHARE));
+    const waitMs = Math.max(IDLE_POLL_MS, spentMs / MAX_SHARE);
+    this.#scheduleIdleCheck(Math.min(waitMs, MAX_IDLE_POLL_MS));
   }
 
-  #judge(watched: Watched, table: string, nowMs: number): void {
-    const { process, idleMs } = watched;
-    const { waiting, open } = socketLoad(table, watched.inode, watched.port);
-    if (process.isStoppedByHand) return;
-    if (process.desired === 0) {
-      watched.busyAtMs = nowMs;
-      if (waiting > 0) this.#fleet.scale(process.name, 1, {}, "connection");
+  async #letGoIfIdle(watched: Watched): Promise<void> {
+    const { process, port, idleMs } = watched;
+    if (idleMs === 0 || process.desired === 0 || process.isStoppedByHand) {
+      watched.busyAtMs = performance.now();
       return;
     }
+    const open = await countOpenConnections(port);
+    if (this.#isStopped) return;
+    const nowMs = performance.now();
     const isSettled = process.operations.activeKinds.length === 0;
     if (open > 0 || !isSettled) watched.busyAtMs = nowMs;
-    else if (idleMs > 0 && nowMs - watched.busyAtMs >= idleMs) {
+    else if (nowMs - watched.busyAtMs >= idleMs) {
       this.#fleet.scale(process.name, process.spec.options.minScale, {}, "idle");
       watched.busyAtMs = nowMs;
     }

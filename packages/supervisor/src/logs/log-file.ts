@@ -5,6 +5,8 @@ import { dirname } from "node:path";
 export interface LogFileLimits {
   /** Bytes from which a file is rotated. */
   maxBytes: number;
+  /** Age from which a file is rotated by the next line, in milliseconds. @default never */
+  maxAgeMs?: number | undefined;
   /** Files kept, the current one included. */
   maxFiles: number;
   /** Bytes that may wait for a slow disk before lines are dropped. */
@@ -23,6 +25,7 @@ export class LogFile {
   #writing: Promise<void> | undefined;
   #handle: FileHandle | undefined;
   #bytes = 0;
+  #createdAtMs = 0;
   #closed = false;
   /** Lines that were not written because the disk was too slow or failed. */
   droppedLines = 0;
@@ -76,19 +79,23 @@ export class LogFile {
     let batchBytes = 0;
     for (const line of lines) {
       const bytes = Buffer.byteLength(line) + 1;
-      if (
-        this.#bytes + batchBytes + bytes > this.#limits.maxBytes &&
-        this.#bytes + batchBytes > 0
-      ) {
+      if (this.#isFull(this.#bytes + batchBytes, bytes)) {
         await this.#writeBatch(batch, batchBytes);
         await this.#rotate();
         batch = [];
         batchBytes = 0;
+        this.#handle = await this.#open();
       }
       batch.push(line);
       batchBytes += bytes;
     }
     await this.#writeBatch(batch, batchBytes);
+  }
+
+  #isFull(writtenBytes: number, bytes: number): boolean {
+    if (writtenBytes === 0) return false;
+    const { maxBytes, maxAgeMs = Number.POSITIVE_INFINITY } = this.#limits;
+    return writtenBytes + bytes > maxBytes || Date.now() - this.#createdAtMs > maxAgeMs;
   }
 
   async #writeBatch(batch: readonly string[], batchBytes: number): Promise<void> {
@@ -101,7 +108,10 @@ export class LogFile {
   async #open(): Promise<FileHandle> {
     await mkdir(dirname(this.#path), { recursive: true });
     const handle = await open(this.#path, "a", 0o640);
-    this.#bytes = (await handle.stat()).size;
+    const { size, birthtimeMs } = await handle.stat();
+    this.#bytes = size;
+    // Some file systems don't keep it.
+    this.#createdAtMs = birthtimeMs > 0 ? birthtimeMs : Date.now();
     return handle;
   }
 

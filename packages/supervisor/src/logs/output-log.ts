@@ -53,6 +53,7 @@ export class OutputLog {
     if (path === undefined) return;
     this.#file = new LogFile(path, {
       maxBytes: this.#options.maxFileSize,
+      maxAgeMs: this.#options.maxFileAgeMs,
       maxFiles: this.#options.maxFiles,
       maxQueuedBytes: MAX_QUEUED_FILE_BYTES,
     });

@@ -44,7 +44,7 @@ export function parseSupervisorOptions(
   const problems = Object.entries(enabled).flatMap(([name, process]) => [
     ...scaleProblems(name, process, env, capacity),
     ...dependencyProblems(name, process, Object.keys(enabled)),
-    ...scheduleProblems(name, process),
+    ...scheduleProblems(name, process, options.state !== undefined),
     ...planProblems(name, process, env, capacity),
   ]);
   for (const name of options.ready.processes ?? []) {
@@ -124,10 +124,17 @@ function dependencyProblems(
     });
 }
 
-function scheduleProblems(name: string, { schedule }: ResolvedProcessOptions): ConfigProblem[] {
-  const problem =
-    schedule === undefined ? undefined : cronProblem(schedule.cron, schedule.timezone);
-  return problem === undefined ? [] : [{ path: `processes.${name}.schedule`, problem }];
+function scheduleProblems(
+  name: string,
+  { schedule }: ResolvedProcessOptions,
+  hasState: boolean,
+): ConfigProblem[] {
+  if (schedule === undefined) return [];
+  const path = `processes.${name}.schedule`;
+  const problem = cronProblem(schedule.cron, schedule.timezone);
+  if (problem !== undefined) return [{ path, problem }];
+  if (schedule.catchUpMs === 0 || hasState) return [];
+  return [{ path: `${path}.catchUpMs`, problem: "needs the option state, to remember past runs" }];
 }
 
 /** Plans an instance that is never started: unset variables and unknown users show up now. */

@@ -9,7 +9,12 @@ import type { PingOptions } from "../scheduling/ping.ts";
 import { strictOptions } from "./strict-options.ts";
 
 /** When a dependency lets its dependants start. */
-export type DependencyCondition = "started" | "ready" | "completed";
+export type DependencyCondition =
+  | "started"
+  | "ready"
+  | "completed"
+  /** An instance has written a line that contains the text or matches the pattern. */
+  | { line: string | RegExp };
 
 /** When an instance that ended is started again. */
 export type RestartMode = "always" | "unless-stopped" | "on-failure" | "never";
@@ -62,8 +67,12 @@ export interface ProcessOptions {
   giveUpAfter?: number | undefined;
   /** @default [0] */
   successCodes?: number[] | undefined;
+  /** Signals that count as success when one of them ended an instance, as `SIGTERM`. @default [] */
+  successSignals?: NodeJS.Signals[] | undefined;
   /** @default [] */
   noRestartCodes?: number[] | undefined;
+  /** Signals after which an instance is never started again. @default [] */
+  noRestartSignals?: NodeJS.Signals[] | undefined;
   /** How instances are stopped. */
   stop?:
     | {
@@ -118,6 +127,11 @@ export interface ProcessOptions {
         timeoutMs?: number | undefined;
         /** Delays each run by a random time up to this. @default 0 */
         jitterMs?: number | undefined;
+        /**
+         * Runs once at the start of a supervisor when times of the schedule passed while none ran,
+         * if the last of them was at most so many milliseconds ago; needs `state`. @default 0, never
+         */
+        catchUpMs?: number | undefined;
         /** Addresses that each run is posted to. */
         ping?: PingOptions | undefined;
       }
@@ -172,6 +186,8 @@ export interface ProcessOptions {
         file?: string | undefined;
         /** Size from which the file is rotated. @default "10MB" */
         maxFileSize?: number | string | undefined;
+        /** Age from which the next line rotates the file, in milliseconds. @default never */
+        maxFileAgeMs?: number | undefined;
         /** Files kept per instance. @default 5 */
         maxFiles?: number | undefined;
         /**
@@ -269,7 +285,9 @@ export const processSchema = strictOptions({
   }).default({ restarts: 60, windowMs: 60_000 }),
   giveUpAfter: z.int().min(0).default(0),
   successCodes: z.array(z.int().min(0).max(255)).default([0]),
+  successSignals: z.array(signalSchema).default([]),
   noRestartCodes: z.array(z.int().min(0).max(255)).default([]),
+  noRestartSignals: z.array(signalSchema).default([]),
   stop: strictOptions({
     signal: signalSchema.default("SIGTERM"),
     timeoutMs: z.number().min(0).default(30_000),
@@ -301,7 +319,12 @@ export const processSchema = strictOptions({
         Array.isArray(value)
           ? Object.fromEntries(value.map((name): [string, string] => [String(name), "ready"]))
           : value,
-      z.record(z.string(), z.enum(["started", "ready", "completed"])),
+      z.record(
+        z.string(),
+        z
+          .enum(["started", "ready", "completed"])
+          .or(strictOptions({ line: z.string().min(1).or(z.instanceof(RegExp)) })),
+      ),
     )
     .default({}),
   schedule: z
@@ -313,6 +336,7 @@ export const processSchema = strictOptions({
         overlap: z.enum(["skip", "queue", "parallel"]).default("skip"),
         timeoutMs: z.number().min(0).default(0),
         jitterMs: z.number().min(0).default(0),
+        catchUpMs: z.number().min(0).default(0),
         ping: strictOptions({
           startUrl: z.url().optional(),
           successUrl: z.url().optional(),
@@ -356,6 +380,7 @@ export const processSchema = strictOptions({
     forward: z.enum(["structured", "prefixed", "none"]).default("structured"),
     file: z.string().optional(),
     maxFileSize: byteSizeSchema.default(10_000_000),
+    maxFileAgeMs: z.number().positive().optional(),
     maxFiles: z.int().positive().default(5),
     multiline: z
       .preprocess(

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { readProcFile } from "./proc-file.ts";
 
 /** What `/proc/<pid>/stat` says about a process. */
 export interface ProcStat {
@@ -23,12 +24,8 @@ export const PAGE_BYTES =
 
 /** Reads one process; `undefined` when it is gone or there is no `/proc`. */
 export function readProcStat(pid: number): ProcStat | undefined {
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return undefined;
-  }
+  const text = readProcFile(`/proc/${pid}/stat`);
+  if (text === undefined) return undefined;
   // The command in parentheses may hold anything, parentheses and blanks included.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const number = (index: number): number => Number(fields[index - 3]);
@@ -56,14 +53,11 @@ export function listPids(): number[] {
 
 /** Pids of the direct children, empty when there are none or the kernel doesn't say. */
 export function readChildPids(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1")
-      .split(" ")
-      .map(Number)
-      .filter((child) => child > 0);
-  } catch {
-    return [];
-  }
+  const text = readProcFile(`/proc/${pid}/task/${pid}/children`) ?? "";
+  return text
+    .split(" ")
+    .map(Number)
+    .filter((child) => child > 0);
 }
 
 /** The environment a process was started with; empty when it is gone or not ours to read. */

@@ -14,6 +14,10 @@ export interface RestartPolicy {
   successCodes: readonly number[];
   /** Exit codes after which it is never started again. */
   noRestartCodes: readonly number[];
+  /** Signals that count as success when one of them ended it. */
+  successSignals: readonly NodeJS.Signals[];
+  /** Signals after which it is never started again. */
+  noRestartSignals: readonly NodeJS.Signals[];
   /** Crashes in a row, none of them stable, after which it is `failed`; 0 never gives up. */
   giveUpAfter: number;
   backoff: BackoffPolicy;
@@ -47,9 +51,9 @@ export function decideRestart(
   policy: RestartPolicy,
   random: () => number = Math.random,
 ): RestartDecision {
-  const succeeded = isSuccess(exit, policy.successCodes);
+  const succeeded = isOneOf(exit, policy.successCodes, policy.successSignals);
   const { backoff } = policy;
-  const forbidden = exit.code !== null && policy.noRestartCodes.includes(exit.code);
+  const forbidden = isOneOf(exit, policy.noRestartCodes, policy.noRestartSignals);
   const wanted =
     !forbidden && (policy.restart === "always" || (policy.restart === "on-failure" && !succeeded));
   if (!wanted) return { action: "end", state: succeeded ? "stopped" : "failed", level };
@@ -72,9 +76,12 @@ export function decideRestart(
   };
 }
 
-/** Whether an exit counts as success. */
-function isSuccess(exit: Exit, successCodes: readonly number[]): boolean {
-  return exit.code !== null && successCodes.includes(exit.code);
+function isOneOf(
+  { code, signal }: Exit,
+  codes: readonly number[],
+  signals: readonly NodeJS.Signals[],
+): boolean {
+  return (code !== null && codes.includes(code)) || (signal !== null && signals.includes(signal));
 }
 
 /** One line on how a process ended. */

@@ -149,8 +149,12 @@ export class RunSession {
 
   #onSpawned(run: Run): void {
     if (run.pid !== undefined) this.#listeners.onSpawned(run.pid);
+    const owner = this.#owner;
     this.#health?.start({
-      variables: this.#owner.variables(),
+      // A copy of the whole environment, which most instances have no probe to use.
+      get variables() {
+        return owner.variables();
+      },
       context: this.#plan,
       signals: this.#link.signals,
       startedAtMs: run.startedAtMs,

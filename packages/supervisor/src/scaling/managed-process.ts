@@ -44,6 +44,8 @@ export class ManagedProcess {
   canarySpec: ProcessSpec | undefined;
   /** Port of the listener that its instances share, once it is open. */
   listenPort: number | undefined;
+  /** When its schedule last fired, in milliseconds since the epoch, under whichever supervisor. */
+  scheduledAtMs: number | undefined;
   /** Stopped as a whole by a person or a program, and not started since. */
   isStoppedByHand = false;
   #desired = 0;

@@ -3,6 +3,7 @@ import { type Logger, sleep } from "@millrace/core";
 import { Cron } from "croner";
 import type { ManagedProcess } from "../scaling/managed-process.ts";
 import { lowestFreeNumbers } from "../scaling/victims.ts";
+import { lastRun } from "./cron.ts";
 import { pingRun } from "./ping.ts";
 
 const HISTORY_LENGTH = 100;
@@ -13,7 +14,7 @@ export interface ScheduledRun {
   process: string;
   /** Set once it has an instance. */
   instance: string | undefined;
-  trigger: "schedule" | "manual";
+  trigger: "schedule" | "missed" | "manual";
   /** ISO 8601. */
   startedAt: string;
   endedAt: string | undefined;
@@ -88,6 +89,9 @@ export class ScheduledProcess {
       if (jitterMs > 0) await sleep(Math.random() * jitterMs, this.#abort.signal);
       this.trigger("schedule");
     });
+    if (this.#hasMissed(schedule)) this.trigger("missed");
+    // What passed before the first start was not missed.
+    this.#process.scheduledAtMs ??= Date.now();
   }
 
   /** Fires no more until it is resumed; what runs goes on. */
@@ -103,6 +107,7 @@ export class ScheduledProcess {
   trigger(trigger: ScheduledRun["trigger"]): ScheduledRun {
     const { overlap = "skip" } = this.#process.spec.options.schedule ?? {};
     const run = this.#newRun(trigger);
+    if (trigger !== "manual") this.#process.scheduledAtMs = Date.now();
     if (this.#abort.signal.aborted || this.#isFull(overlap)) {
       run.outcome = "skipped";
       run.endedAt = run.startedAt;
@@ -121,6 +126,17 @@ export class ScheduledProcess {
   stop(): void {
     this.#cron?.stop();
     this.#abort.abort();
+  }
+
+  #hasMissed({
+    cron,
+    timezone,
+    catchUpMs,
+  }: Record<"cron" | "timezone", string> & { catchUpMs: number }): boolean {
+    const { scheduledAtMs } = this.#process;
+    if (catchUpMs === 0 || scheduledAtMs === undefined) return false;
+    const dueAtMs = lastRun(cron, timezone, new Date())?.getTime();
+    return dueAtMs !== undefined && dueAtMs > scheduledAtMs && Date.now() - dueAtMs <= catchUpMs;
   }
 
   #isFull(overlap: ScheduleStatus["overlap"]): boolean {

@@ -11,6 +11,7 @@ const stateSchema = z.object({
       configured: z.int(),
       desired: z.int(),
       stopped: z.boolean().default(false),
+      scheduledAtMs: z.number().optional(),
     }),
   ),
   instances: z.array(

@@ -64,6 +64,9 @@ export class StateKeeper {
   /** Takes over survivors; surplus, doubled and unknown ones are told to end. */
   adopt(fleet: Fleet, onAdopted: (process: string, instance: string, pid: number) => void): void {
     this.#fleet = fleet;
+    for (const process of fleet.processes.values()) {
+      process.scheduledAtMs = this.#previous?.processes[process.name]?.scheduledAtMs;
+    }
     for (const survivor of findSurvivors(this.id, this.#previous)) {
       const process = fleet.processes.get(survivor.process);
       const wanted =
@@ -104,9 +107,14 @@ export class StateKeeper {
       version: 1,
       bootId: readBootId(),
       processes: Object.fromEntries(
-        processes.map(({ name, desired, isStoppedByHand: stopped }) => [
+        processes.map(({ name, desired, isStoppedByHand: stopped, scheduledAtMs }) => [
           name,
-          { configured: this.#configured.get(name) ?? desired, desired, stopped },
+          {
+            configured: this.#configured.get(name) ?? desired,
+            desired,
+            stopped,
+            ...(scheduledAtMs === undefined ? {} : { scheduledAtMs }),
+          },
         ]),
       ),
       instances: processes

@@ -178,6 +178,21 @@ describe("management API", () => {
     expect(errorSchema.parse(await response.json()).error.code).toBe(code);
   });
 
+  test("a refusal carries the values that it is about", async () => {
+    const { call } = await start();
+    const response = await call(
+      "POST",
+      "/api/v1/processes/queue-default/scale",
+      { desired: 21 },
+      TOKEN,
+    );
+    expect(errorSchema.parse(await response.json()).error.details).toMatchObject({
+      process: "queue-default",
+      desired: 21,
+      maxScale: 20,
+    });
+  });
+
   test("health needs no token; logs, metrics and the external count are there; secrets are not", async () => {
     const { supervisor, call } = await start();
     expect(await (await call("GET", "/api/v1/health", undefined, "")).json()).toEqual({

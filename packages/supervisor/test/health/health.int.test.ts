@@ -1,22 +1,12 @@
-import { createServer } from "node:net";
 import { waitFor } from "@millrace/core/testing";
 import { describe, expect, test } from "vitest";
 import { execArgv, fixture, nodeCommand } from "../fixtures/fixture.ts";
+import { freePorts } from "../fixtures/free-ports.ts";
 import { pidsOf, startSupervisor } from "../fixtures/start-supervisor.ts";
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => {
-    server.once("listening", resolve);
-  });
-  const address = server.address();
-  server.close();
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
 
 describe("health", () => {
   test("only the one sick instance of three is restarted, by its own port", async () => {
-    const base = (await freePort()) - 1;
+    const base = (await freePorts(3)) - 1;
     const supervisor = await startSupervisor({
       processes: {
         web: {

@@ -1,19 +1,11 @@
-import { createServer } from "node:net";
 import { waitFor } from "@millrace/core/testing";
 import { expect, test } from "vitest";
 import { execArgv, fixture } from "../fixtures/fixture.ts";
+import { freePorts } from "../fixtures/free-ports.ts";
 import { isRunning, pidsOf, startSupervisor } from "../fixtures/start-supervisor.ts";
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await waitFor(() => server.listening);
-  const address = server.address();
-  server.close();
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
 test("workers of a cluster share a port that they open themselves, and are replaced without a failed request", async () => {
-  const port = await freePort();
+  const port = await freePorts(1);
   const supervisor = await startSupervisor({
     env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] },
     processes: {

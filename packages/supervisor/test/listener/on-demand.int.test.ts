@@ -1,7 +1,9 @@
-import { type AddressInfo, connect, createServer } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { waitFor } from "@millrace/core/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { readSocketTable, socketLoad } from "../../src/listener/socket-table.ts";
+import { AcceptQueue } from "../../src/listener/accept-queue.ts";
+import { countOpenConnections } from "../../src/listener/open-connections.ts";
+import { SharedListener } from "../../src/listener/shared-listener.ts";
 import { execArgv, fixture } from "../fixtures/fixture.ts";
 import { isRunning, startSupervisor } from "../fixtures/start-supervisor.ts";
 
@@ -59,15 +61,42 @@ describe("listen.onDemand", () => {
   });
 });
 
-test("a socket table tells connections that wait from those that are open", async () => {
-  const server = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
+async function listening(): Promise<{ server: Server; port: number }> {
+  const server = createServer((socket) => void socket.on("error", () => {}));
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 4_096 });
   onTestFinished(() => void server.close());
   await waitFor(() => server.listening);
-  const { port } = server.address() as AddressInfo;
-  const socket = connect({ host: "127.0.0.1", port });
-  onTestFinished(() => void socket.destroy());
-  await waitFor(() => socket.readyState === "open");
-  const table = readSocketTable() ?? "";
-  expect(socketLoad(table, "0", port)).toEqual({ waiting: 0, open: 1 });
-  expect(socketLoad(table, "0", 1)).toEqual({ waiting: 0, open: 0 });
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+async function connections(port: number, count: number): Promise<void> {
+  const sockets = Array.from({ length: count }, () => connect({ host: "127.0.0.1", port }));
+  // Reset: what lingers would be in the tables that other tests read.
+  const end = (socket: Socket): void => void socket.on("error", () => {}).resetAndDestroy();
+  onTestFinished(() => sockets.forEach(end));
+  await waitFor(() => sockets.every(({ readyState }) => readyState === "open"));
+}
+
+test("among thousands of other connections those that wait and those that are open are counted exactly", async () => {
+  const listener = await SharedListener.open({ host: "127.0.0.1", port: 0, backlog: 511 });
+  onTestFinished(() => listener.close());
+  const queue = AcceptQueue.of(listener.fd);
+  expect(queue?.waiting()).toBe(0);
+  const [crowded, idle] = [await listening(), await listening()];
+  await connections(crowded.port, 2_000);
+  expect(await countOpenConnections(crowded.port)).toBe(2_000);
+  expect(await countOpenConnections(idle.port)).toBe(0);
+  await connections(listener.port, 3);
+  expect(queue?.waiting()).toBe(3);
+  expect(await countOpenConnections(listener.port)).toBe(3);
+  queue?.close();
+});
+
+test("a socket that listens no more has no accept queue", async () => {
+  const listener = await SharedListener.open({ host: "::1", port: 0, backlog: 511 });
+  const queue = AcceptQueue.of(listener.fd);
+  expect(queue?.waiting()).toBe(0);
+  listener.close();
+  await waitFor(() => queue?.waiting() === undefined);
+  queue?.close();
 });

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { waitFor } from "@millrace/core/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { LogFile } from "../../src/logs/log-file.ts";
 import { startSupervisor } from "../fixtures/start-supervisor.ts";
@@ -24,6 +25,26 @@ test("files together never take more than their limit", async () => {
   expect(names).toEqual(["app.log", "app.log.1", "app.log.2"]);
   for (const name of names) expect(statSync(join(path, name)).size).toBeLessThanOrEqual(1_000);
   expect(readFileSync(join(path, "app.log"), "utf8")).toContain("line 999\n");
+});
+
+test("a file that is old enough is rotated by the next line, also one that was there before", async () => {
+  const path = folder();
+  const limits = { maxBytes: 1e6, maxAgeMs: 20, maxFiles: 3, maxQueuedBytes: 1e6 };
+  const old = join(path, "app.log");
+  const first = new LogFile(old, limits);
+  first.write("old");
+  await first.close();
+  const { birthtimeMs } = statSync(old);
+  await waitFor(() => Date.now() - birthtimeMs > limits.maxAgeMs);
+  const second = new LogFile(old, { ...limits, maxAgeMs: 60_000 });
+  second.write("not old enough");
+  await second.close();
+  const third = new LogFile(old, limits);
+  third.write("new");
+  third.write("newer");
+  await third.close();
+  expect(readFileSync(`${old}.1`, "utf8")).toBe("old\nnot old enough\n");
+  expect(readFileSync(old, "utf8")).toBe("new\nnewer\n");
 });
 
 test("what a disk cannot take in time is dropped and counted, not kept in memory", async () => {

@@ -60,9 +60,10 @@ describe("hooks of an instance", () => {
 
   test("a preStart that fails is tried again, then counts as a failed start", async () => {
     const hooks: HookRun[] = [];
+    const metrics = new Registry();
     const supervisor = createSupervisor({
       logger: silentLogger,
-      metrics: new Registry(),
+      metrics,
       processes: {
         worker: {
           command: ["sleep", "1000"],
@@ -86,6 +87,9 @@ describe("hooks of an instance", () => {
     expect(hooks[0]).toMatchObject({ stage: "preStart", outcome: "failed", attempts: 3 });
     expect(supervisor.process("worker").instances[0]?.reason).toContain("no room");
     expect(supervisor.process("worker").instances[0]?.pid).toBeNull();
+    expect(await metrics.metrics()).toMatch(
+      /^millrace_hook_runs_total\{process="worker",stage="preStart",outcome="failed"\} [1-9]/m,
+    );
   });
 
   test("a hook that takes too long is killed with its children; with onFailure warn the start goes on", async () => {

@@ -5,7 +5,9 @@ import { decideRestart, type Exit, type RestartPolicy } from "../../src/process/
 const policy: RestartPolicy = {
   restart: "always",
   successCodes: [0],
+  successSignals: ["SIGUSR2"],
   noRestartCodes: [78],
+  noRestartSignals: ["SIGSYS"],
   giveUpAfter: 0,
   backoff: { baseMs: 100, capMs: 30_000, minUptimeMs: 10_000, crashloopAfter: 5 },
 };
@@ -13,6 +15,8 @@ const clean: Exit = { code: 0, signal: null };
 const crash: Exit = { code: 1, signal: null };
 const killed: Exit = { code: null, signal: "SIGKILL" };
 const refused: Exit = { code: 78, signal: null };
+const dismissed: Exit = { code: null, signal: "SIGUSR2" };
+const forbidden: Exit = { code: null, signal: "SIGSYS" };
 
 describe("which exits are followed by a restart", () => {
   test.each([
@@ -20,6 +24,11 @@ describe("which exits are followed by a restart", () => {
     ["always", crash, "restart"],
     ["always", killed, "restart"],
     ["always", refused, "failed"],
+    ["always", dismissed, "restart"],
+    ["always", forbidden, "failed"],
+    ["on-failure", dismissed, "stopped"],
+    ["on-failure", forbidden, "failed"],
+    ["never", dismissed, "stopped"],
     ["on-failure", clean, "stopped"],
     ["on-failure", crash, "restart"],
     ["on-failure", killed, "restart"],

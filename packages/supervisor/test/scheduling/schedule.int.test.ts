@@ -1,5 +1,8 @@
 import { createServer } from "node:http";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { Cron } from "croner";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -63,6 +66,34 @@ describe("schedules", () => {
     await waitFor(() => pings.length === 4);
     expect(pings.toSorted()).toEqual(["/bad", "/ok", "/start", "/start"]);
   });
+
+  test.each([
+    ["of the night before", "0 0 * * *", 86_400_000, ["missed"]],
+    ["of too long ago", "0 0 29 2 *", 3_600_000, []],
+    ["without catchUpMs", "0 0 * * *", 0, []],
+  ])(
+    "a time that was missed, %s at %s, may be %i ms late: runs %j",
+    async (_, cron, catchUpMs, triggers) => {
+      const folder = mkdtempSync(join(tmpdir(), "millrace-schedule-"));
+      onTestFinished(() => rmSync(folder, { recursive: true }));
+      const file = join(folder, "state.json");
+      const scheduledAtMs = Date.now() - 2 * 86_400_000;
+      const remembered = { configured: 0, desired: 0, scheduledAtMs };
+      writeFileSync(
+        file,
+        JSON.stringify({ version: 1, bootId: "x", processes: { job: remembered }, instances: [] }),
+      );
+      const options = {
+        processes: { job: { command: ["true"], schedule: { cron, catchUpMs } } },
+        state: { file },
+      };
+      const first = await startSupervisor(options);
+      expect(first.scheduleHistory("job").map(({ trigger }) => trigger)).toEqual(triggers);
+      await first.close();
+      const second = await startSupervisor(options);
+      expect(second.scheduleHistory("job")).toEqual([]);
+    },
+  );
 
   test.each([
     // 2:30 doesn't exist on the day that clocks go forward, and exists twice when they go back.

@@ -4,6 +4,9 @@
   The attempt number fences: a late settle of an earlier run never frees the slot of a later one.
   Idempotent. Returns how many slots came free.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
 local freed = 0
 local touched = {}
 for index = 4, #ARGV, 3 do
@@ -16,5 +19,10 @@ for index = 4, #ARGV, 3 do
   end
 end
 for tenant in pairs(touched) do rank(tenant) end
-if freed > 0 then feedIfHungry() end
+if freed > 0 then
+  --- @include "clock"
+  --- @include "wake"
+  --- @include "feed"
+  feedIfHungry()
+end
 return freed

@@ -99,14 +99,19 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
       throw new TypeError(`event type ${JSON.stringify(type)}: use letters, digits, _ . : and -`);
     }
     const { client, isSharded } = this.#running();
-    const id = (await runScript(client, "publish-event", this.#key("stream", tenantId), [
-      this.#key("channel", tenantId),
-      isSharded ? "SPUBLISH" : "PUBLISH",
-      type,
-      JSON.stringify(data ?? null),
-      this.#options.keepEvents,
-      this.#options.keepSeconds,
-    ])) as string;
+    const id = (await runScript(
+      client,
+      "publish-event",
+      [this.#key("stream", tenantId)],
+      [
+        this.#key("channel", tenantId),
+        isSharded ? "SPUBLISH" : "PUBLISH",
+        type,
+        JSON.stringify(data ?? null),
+        this.#options.keepEvents,
+        this.#options.keepSeconds,
+      ],
+    )) as string;
     this.#counts.published++;
     return id;
   }

@@ -63,7 +63,7 @@ export async function parkForCallback(
     const command = Reflect.get(gate.client, commandName("await-callback")) as (
       ...values: Array<string | number>
     ) => Promise<unknown>;
-    await command.call(gate.client, gate.routingKey, ...args);
+    await command.call(gate.client, ...gate.routingKeys, ...args);
   }
   throw new DelayedError();
 }
@@ -96,7 +96,7 @@ async function moveAway(
   });
   backend.execCommand(transaction as never, "moveToDelayed", moveArguments);
   const run = Reflect.get(transaction, commandName(script)) as (...values: unknown[]) => unknown;
-  run.call(transaction, gate.routingKey, ...args);
+  run.call(transaction, ...gate.routingKeys, ...args);
   const replies = await transaction.exec();
   const [moveError, moved] = replies?.[0] ?? [];
   if (moveError) throw moveError;

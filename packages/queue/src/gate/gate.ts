@@ -244,6 +244,12 @@ export class Gate {
     await this.#run("unmark-moved", [tenantId, isPaused ? "1" : "0", ...counts.flat()]);
   }
 
+  /** Opens the partition to a tenant if it is closed to it. */
+  async reopen(tenantId: string): Promise<void> {
+    const paused = await this.client.hget(`${this.keys.gate}t:${tenantId}`, "moved");
+    if (paused !== null) await this.unmarkMoved(tenantId, paused === "1");
+  }
+
   /** Makes a running job await a callback; see lua/register-callback.lua. */
   async registerCallback(dispatch: {
     jobId: string;

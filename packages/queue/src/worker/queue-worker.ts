@@ -202,6 +202,7 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     this.#listen(parts);
     const upkeep = new Upkeep({
       partition,
+      finishMoves: () => options.queue.finishMoves(),
       concurrency: () => worker.concurrency,
       reconcileIntervalMs: options.reconcileIntervalMs,
       logger: this.#logger,

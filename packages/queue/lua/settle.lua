@@ -18,7 +18,10 @@ for index = 4, #ARGV, 3 do
     touched[tenant] = true
   end
 end
-for tenant in pairs(touched) do rank(tenant) end
+for tenant in pairs(touched) do
+  -- One that stands in a ring stays: it has a slot more than before.
+  if not rcall("HGET", G .. "t:" .. tenant, "ring") then rank(tenant) end
+end
 if freed > 0 then
   --- @include "clock"
   --- @include "wake"

@@ -66,9 +66,14 @@ local function returnDue()
 end
 
 -- How long until the tenant's rate allows one more start; 0 when it does now.
-local function rateWait(state)
-  local perMs, burst = tonumber(state.ratePerMs), tonumber(state.rateBurst)
+local function rateWait(tenant, state)
+  local perMs = tonumber(state.ratePerMs)
   if not perMs or perMs <= 0 then return 0 end
+  if not state.rateBurst then
+    local rate = rcall("HMGET", G .. "t:" .. tenant, "rateBurst", "rateValue", "rateAt")
+    state.rateBurst, state.rateValue, state.rateAt = rate[1], rate[2], rate[3]
+  end
+  local burst = tonumber(state.rateBurst)
   local value = tonumber(state.rateValue) or burst
   value = math.min(burst, value + math.max(0, now - (tonumber(state.rateAt) or now)) * perMs)
   if value < 1 then return math.ceil((1 - value) / perMs), value end
@@ -93,9 +98,8 @@ local function feed(limit, window, queued)
     if not class then break end
     local first = rcall("ZRANGE", G .. "ready:" .. class, 0, 0, "WITHSCORES")
     local tenant, time = first[1], tonumber(first[2])
-    local key = G .. "t:" .. tenant
     local state = stateOf(tenant)
-    local wait, value = rateWait(state)
+    local wait, value = rateWait(tenant, state)
     if wait > 0 then
       rcall("ZADD", G .. "blocked", now + wait, tenant)
       hasBlocked = true
@@ -108,21 +112,19 @@ local function feed(limit, window, queued)
           heldCounts[tenant] = heldBy(tenant) + rcall("SADD", G .. "l:" .. tenant, id)
           rcall("HSET", B .. id, "gs", (tonumber(job[2]) or 0) + 1, "delay", 0)
           enqueue(id, tonumber(job[1]) or 0, false)
-          local next = string.format("%.17g", time + 1 / (tonumber(state.weight) or 1))
-          state["vt:" .. class] = next
-          rcall("HSET", key, "vt:" .. class, next)
+          state.served = string.format("%.17g", time + 1 / (tonumber(state.weight) or 1))
           clocks[class] = time
           movedClocks[class] = true
           if value then
             state.rateValue, state.rateAt = tostring(value - 1), now
-            rcall("HSET", key, "rateValue", state.rateValue, "rateAt", now)
+            rcall("HSET", G .. "t:" .. tenant, "rateValue", state.rateValue, "rateAt", now)
           end
           admitted = admitted + 1
           room = room - 1
         end
       end
     end
-    rank(tenant, true)
+    rank(tenant)
   end
   if admitted > 0 then wake() end
   saveClocksAndCredits()

@@ -31,9 +31,9 @@ local function mayStart(tenant, state)
     and heldBy(tenant) < (tonumber(state.cap) or 1)
 end
 
--- Puts the tenant where its state says: into the ring of its first staged job, or into none. `isServed`
--- after its virtual time has moved.
-local function rank(tenant, isServed)
+-- Puts the tenant where its state says: into the ring of its first staged job, or into none. Its
+-- state's `served` is the virtual time that this call has moved it to.
+local function rank(tenant)
   local key = G .. "t:" .. tenant
   local state = stateOf(tenant)
   local ring = state.ring
@@ -45,13 +45,20 @@ local function rank(tenant, isServed)
     rcall("SREM", G .. "lt", tenant)
   end
   if ring and ring ~= class then
+    -- In a ring the virtual time is the score there; the tenant's hash keeps it while outside.
+    local time = state.served or rcall("ZSCORE", G .. "ready:" .. ring, tenant)
+    if time then
+      rcall("HSET", key, "vt:" .. ring, time)
+      state["vt:" .. ring] = time
+    end
+    state.served = nil
     leaveRing(tenant, ring)
     if not class then rcall("HDEL", key, "ring") end
   end
-  if class and (isServed or ring ~= class) then
+  if class and (state.served or ring ~= class) then
     -- Idling earns no credit: who comes back starts at the clock of the class. Who is in a ring is never
     -- behind its clock.
-    local own = tonumber(state["vt:" .. class]) or 0
+    local own = tonumber(state.served or state["vt:" .. class]) or 0
     local size = ringSize(class)
     ringSizes[class] = size
       + rcall("ZADD", G .. "ready:" .. class, string.format("%.17g", math.max(own, clockOf(class))), tenant)

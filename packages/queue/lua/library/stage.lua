@@ -1,16 +1,16 @@
 -- Taking jobs in. After ring and clock.
 -- Why a job may not be staged, or false. Counts it against the month's quota when it may.
 local function refusal(tenant, month)
-  local limits = stateOf(tenant)
-  if limits.moved then return "moved" end
-  if limits.enabled == "0" then return "disabled" end
-  local maxStaged = tonumber(limits.maxStaged)
+  local limits = rcall("HMGET", G .. "t:" .. tenant, "moved", "enabled", "maxStaged", "quota")
+  if limits[1] then return "moved" end
+  if limits[2] == "0" then return "disabled" end
+  local maxStaged = tonumber(limits[3])
   if maxStaged and maxStaged > 0 and rcall("ZCARD", G .. "s:" .. tenant) >= maxStaged then
     return "staged"
   end
   if month ~= "" then
     local key = G .. "quota:" .. tenant .. ":" .. month
-    local quota = tonumber(limits.quota)
+    local quota = tonumber(limits[4])
     if quota and quota >= 0 and (tonumber(rcall("GET", key)) or 0) >= quota then return "quota" end
     if rcall("INCR", key) == 1 then rcall("EXPIRE", key, QUOTA_TTL_SECONDS) end
   end

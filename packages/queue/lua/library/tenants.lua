@@ -1,7 +1,8 @@
 -- What is known of tenants. After base.
 -- What a tenant's hash says, read at most once per call; who writes a field writes it here, too.
-local TENANT_FIELDS = { "version", "cap", "weight", "enabled", "paused", "moved", "maxStaged", "quota",
-  "ring", "vt:1", "vt:5", "vt:10", "ratePerMs", "rateBurst", "rateValue", "rateAt" }
+-- What few calls ask for is read where it is.
+local TENANT_FIELDS = { "version", "cap", "weight", "enabled", "paused", "ring", "vt:1", "vt:5", "vt:10",
+  "ratePerMs" }
 local states = {}
 local function stateOf(tenant)
   local state = states[tenant]

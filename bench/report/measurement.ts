@@ -27,7 +27,13 @@ export type MetricName =
   | "landP50Ms"
   | "landP99Ms"
   | "generatorCpuPercent"
-  | "rowsPerCommit";
+  | "rowsPerCommit"
+  | "jobsPerSecond"
+  | "ofRaw"
+  | "startP50Ms"
+  | "startP99Ms"
+  | "redisMicrosPerJob"
+  | "activationsPerJob";
 
 /** What a benchmark hands back. */
 export interface BenchReport {

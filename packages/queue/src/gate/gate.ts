@@ -183,7 +183,7 @@ export class Gate {
   async reconcileTenant(
     tenantId: string,
     cursor = "0",
-    count = 200,
+    count = 100,
   ): Promise<{ freed: number; dropped: number; cursor: string }> {
     const [freed, dropped, next] = (await this.#run("reconcile", [tenantId, cursor, count])) as [
       number,
@@ -196,7 +196,7 @@ export class Gate {
   /** One page of the search for jobs that the gate does not know. */
   async restage(
     after = "",
-    count = 200,
+    count = 100,
     month = "",
   ): Promise<{ after: string; staged: number; refusedIds: string[] }> {
     const [next, staged, ...refusedIds] = (await this.#run("restage", [after, count, month])) as [

@@ -280,7 +280,7 @@ function refusalOf(outcome: StageOutcome, tenantId: string, role: string, taskId
     case "tenant-moved":
       return queueError(
         "QUEUE_TENANT_MOVING",
-        `tenant ${tenantId} is moving to another partition: try again, and end an interrupted queue.rebalance() by another`,
+        `tenant ${tenantId} is moving to another partition: try again; a worker ends a rebalance() that was killed`,
         { details, retryable: true },
       );
     case "staged":

@@ -2,13 +2,14 @@ import { parseArgs } from "node:util";
 
 export const USAGE = `Measures Millrace against limits measured in the same run. See bench/README.md.
 
-  npm run bench -- ingest|drain|commit|e2e|supervisor [options]
+  npm run bench -- ingest|drain|commit|e2e|supervisor|queue [options]
 
   ingest  TCP to buffer, against a server that stores nothing and against SQLite alone
   drain   buffer to PostgreSQL, against a plain COPY of the same rows
   commit  the drain with synchronous_commit off against on, in batches of 500 and 5,000
   e2e     TCP to PostgreSQL at full speed; fails when a row is lost or doubled
   supervisor  up, restarts, memory, rolling restarts, orphans, against PM2 and supervisord
+  queue   the queue's gate against plain BullMQ, each over a Redis of its own
 
   --runs N         how often each thing is measured, in turns (3)
   --seconds N      ingest, e2e: how long each run sends (5; e2e 10)
@@ -17,7 +18,7 @@ export const USAGE = `Measures Millrace against limits measured in the same run.
   --json           one JSON document instead of a table
   --help           this text`;
 
-const BENCHMARKS = ["ingest", "drain", "commit", "e2e", "supervisor"] as const;
+const BENCHMARKS = ["ingest", "drain", "commit", "e2e", "supervisor", "queue"] as const;
 
 type BenchmarkName = (typeof BENCHMARKS)[number];
 

@@ -4,6 +4,7 @@ import { benchDrain } from "./drain/drain.bench.ts";
 import { benchEndToEnd } from "./e2e/e2e.bench.ts";
 import { benchIngest } from "./ingest/ingest.bench.ts";
 import { describeMachine } from "./machine.ts";
+import { benchQueue } from "./queue/queue.bench.ts";
 import { summarise } from "./report/measurement.ts";
 import { resultTable } from "./report/result-table.ts";
 import { benchSupervisor } from "./supervisor/supervisor.bench.ts";
@@ -14,6 +15,7 @@ const BENCHMARKS = {
   commit: benchCommit,
   e2e: benchEndToEnd,
   supervisor: benchSupervisor,
+  queue: benchQueue,
 };
 /** The exit codes that a shell gives to what these signals end. */
 const SIGNAL_EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;

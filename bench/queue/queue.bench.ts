@@ -2,13 +2,13 @@
  * The harness against plain BullMQ in the same run, pair by pair: adding, saturation, an open loop of 500
  * jobs a second, a flood by one tenant, and growing numbers of tenants. See README.md beside it.
  */
+import type { BenchOptions } from "../bench-options.ts";
+import type { BenchReport, Measurement } from "../report/measurement.ts";
+import { reportProgress } from "../report/progress.ts";
 import { gateRig, percentile, rawRig, redisCpuSeconds, type Rig } from "./rig.ts";
 
-const RUNS = Number(process.env["RUNS"] ?? 3);
-const SCALE = Number(process.env["SCALE"] ?? 1);
 const CLASSES = ["urgent", "normal", "batch"] as const;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const round = (value: number, digits = 0) => Number(value.toFixed(digits));
 
 async function withRig<Result>(make: () => Promise<Rig>, use: (rig: Rig) => Promise<Result>) {
   const rig = await make();
@@ -36,15 +36,15 @@ async function waitUntil(isDone: () => boolean): Promise<void> {
 }
 
 async function measureAdd(rig: Rig) {
-  const count = 20_000 * SCALE;
+  const count = 20_000;
   await addMany(rig, 1_000, (index) => `t${index % 100}`);
   const startedAt = performance.now();
   await addMany(rig, count, (index) => `t${index % 100}`);
-  return { "adds/s": round(count / ((performance.now() - startedAt) / 1_000)) };
+  return { jobsPerSecond: count / ((performance.now() - startedAt) / 1_000) };
 }
 
 async function measureSaturation(rig: Rig, tenantCount = 100) {
-  const count = 20_000 * SCALE;
+  const count = 20_000;
   await addMany(rig, count, (index) => `t${index % tenantCount}`);
   const cpu = await redisCpuSeconds(rig.redis);
   const startedAt = performance.now();
@@ -55,9 +55,9 @@ async function measureSaturation(rig: Rig, tenantCount = 100) {
   const activations = worker.starts() / count;
   await worker.stop();
   return {
-    "jobs/s": round(count / seconds),
-    "redis us/job": round((used * 1e6) / count, 1),
-    "activations/job": round(activations, 3),
+    jobsPerSecond: count / seconds,
+    redisMicrosPerJob: (used * 1e6) / count,
+    activationsPerJob: activations,
   };
 }
 
@@ -68,7 +68,7 @@ async function measureOpenLoop(rig: Rig) {
     workMs: 5,
     onStart: ({ at }) => waits.push(performance.now() - at),
   });
-  const count = 500 * 8 * SCALE;
+  const count = 500 * 8;
   const startedAt = performance.now();
   const adding: Array<Promise<unknown>> = [];
   for (let index = 0; index < count; index++) {
@@ -80,8 +80,8 @@ async function measureOpenLoop(rig: Rig) {
   await waitUntil(() => worker.done() >= count);
   await worker.stop();
   return {
-    "p50 ms": round(percentile(waits, 0.5), 2),
-    "p99 ms": round(percentile(waits, 0.99), 1),
+    startP50Ms: percentile(waits, 0.5),
+    startP99Ms: percentile(waits, 0.99),
   };
 }
 
@@ -106,40 +106,50 @@ async function measureFlood(rig: Rig) {
   const activations = worker.starts() / Math.max(1, worker.done());
   await worker.stop();
   return {
-    "quiet p50 ms": round(percentile(quiet, 0.5), 1),
-    "quiet p99 ms": round(percentile(quiet, 0.99), 1),
-    "activations/job": round(activations, 3),
+    startP50Ms: percentile(quiet, 0.5),
+    startP99Ms: percentile(quiet, 0.99),
+    activationsPerJob: activations,
   };
 }
 
-const scenarios: Array<
-  [name: string, rigs: Array<() => Promise<Rig>>, measure: (rig: Rig) => Promise<object>]
-> = [
+type Subject = readonly [
+  name: string,
+  rigs: ReadonlyArray<() => Promise<Rig>>,
+  measure: (rig: Rig) => Promise<Measurement["metrics"]>,
+];
+
+const SUBJECTS: readonly Subject[] = [
   ["add, 50 in flight", [rawRig, () => gateRig(4)], measureAdd],
-  [
-    "saturation, c=100, no-op, 100 tenants",
-    [rawRig, () => gateRig(4)],
-    (rig) => measureSaturation(rig),
-  ],
-  ["open loop, 500 jobs/s of 5 ms", [rawRig, () => gateRig(20)], measureOpenLoop],
-  ["flood of 10,000 beside 80 jobs/s of 20 tenants", [rawRig, () => gateRig(4)], measureFlood],
+  ["saturation, no-op", [rawRig, () => gateRig(4)], (rig) => measureSaturation(rig)],
+  ["open loop, 500/s of 5 ms", [rawRig, () => gateRig(20)], measureOpenLoop],
+  ["flood, quiet tenants", [rawRig, () => gateRig(4)], measureFlood],
   ["1,000 tenants", [() => gateRig(4)], (rig) => measureSaturation(rig, 1_000)],
   ["5,000 tenants", [() => gateRig(4)], (rig) => measureSaturation(rig, 5_000)],
 ];
 
-const rows: Array<Record<string, string | number>> = [];
-for (const [scenario, rigs, measure] of scenarios) {
-  for (let run = 1; run <= RUNS; run++) {
-    for (const make of rigs) {
-      const row = await withRig(make, async (rig) => ({
-        scenario,
-        rig: rig.name,
-        run,
-        ...(await measure(rig)),
-      }));
-      rows.push(row);
-      process.stderr.write(`${JSON.stringify(row)}\n`);
+/** The harness against plain BullMQ, each over a Redis of its own, in turns. */
+export async function benchQueue(options: BenchOptions): Promise<BenchReport> {
+  const measurements: Measurement[] = [];
+  for (const [name, rigs, measure] of SUBJECTS) {
+    for (let run = 1; run <= options.runs; run++) {
+      const round = new Map<string, Measurement["metrics"]>();
+      // Whoever comes second may find a warmer machine: in turns.
+      for (const make of run % 2 === 1 ? rigs : rigs.toReversed()) {
+        const measured = await withRig(make, async (rig) => {
+          const metrics = await measure(rig);
+          round.set(rig.name, metrics);
+          return { subject: `${name}: ${rig.name}`, run, metrics };
+        });
+        measurements.push(measured);
+      }
+      const [raw, gate] = [round.get("raw"), round.get("gate")];
+      if (raw?.jobsPerSecond && gate?.jobsPerSecond) {
+        gate.ofRaw = gate.jobsPerSecond / raw.jobsPerSecond;
+      }
+      for (const measured of measurements.slice(-round.size)) {
+        reportProgress(measured, options.runs);
+      }
     }
   }
+  return { postgresVersion: undefined, measurements };
 }
-process.stdout.write(`${JSON.stringify(rows, undefined, 1)}\n`);

@@ -38,7 +38,13 @@ export type MetricName =
   | "idleCpuPercent"
   | "failedRequests"
   | "sentRequests"
-  | "orphans";
+  | "orphans"
+  | "jobsPerSecond"
+  | "ofRaw"
+  | "startP50Ms"
+  | "startP99Ms"
+  | "redisMicrosPerJob"
+  | "activationsPerJob";
 
 /** What a benchmark hands back. */
 export interface BenchReport {

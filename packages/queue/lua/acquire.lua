@@ -6,6 +6,9 @@
   Returns 1 when the job holds a slot now, 0 when it must be parked, 2 when it was cancelled.
   Invariant: the ledger grows only below cap, in the same call that looked.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
 local tenant, id, attempt = ARGV[4], ARGV[5], ARGV[6]
 configure(tenant, ARGV[7], ARGV[8])
 local ledger = G .. "l:" .. tenant

@@ -6,6 +6,12 @@
   A callback that came early is served at once. The slot, when kept, is granted for the next attempt
   number, so that the run after the callback needs no guard. Returns 1 when it came early.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
+--- @include "clock"
+--- @include "wake"
+--- @include "feed"
 local tenant, id = ARGV[4], ARGV[5]
 local job = rcall("HMGET", B .. id, "cb:" .. ARGV[6], "priority", "ats")
 if ARGV[7] == "1" then

@@ -6,6 +6,7 @@
   Idempotent. Returns 0 no such job or finished, 1 it does not run and is to be removed, 2 it runs and its
   worker was told.
 ]]
+--- @include "base"
 local id = ARGV[4]
 local jobKey = B .. id
 local job = rcall("HMGET", jobKey, "timestamp", "finishedOn", "ats", "gt", "gm", "cx")

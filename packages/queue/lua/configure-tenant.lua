@@ -3,6 +3,12 @@
   [7] "1" to pause, "0" to resume, "" to leave that alone.
   A lowered cap drains: nothing is taken away from jobs that run. Idempotent. Returns the new slots held.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
+--- @include "clock"
+--- @include "wake"
+--- @include "feed"
 local tenant = ARGV[4]
 configure(tenant, ARGV[5], ARGV[6])
 if ARGV[7] == "1" then rcall("HSET", G .. "t:" .. tenant, "paused", "1") end

@@ -2,6 +2,9 @@
   Drops ids from the staging of a tenant after their jobs were removed. ARGV[4] tenant, [5..] ids.
   Idempotent. Returns how many were there.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
 local tenant = ARGV[4]
 local dropped = 0
 for index = 5, #ARGV do

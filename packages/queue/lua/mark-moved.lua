@@ -6,6 +6,9 @@
   new tasks are told that it moved, and whatever comes back (a retry, a promotion) finds no slot.
   Idempotent. Returns { 0 } refused, or { 1, "1" when the tenant was paused, count of each month... }.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
 local tenant = ARGV[4]
 local key = G .. "t:" .. tenant
 if rcall("EXISTS", G .. "s:" .. tenant, G .. "l:" .. tenant) > 0 then return { 0 } end

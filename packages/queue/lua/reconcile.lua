@@ -6,6 +6,9 @@
   whose job is gone. A job that awaits a callback (field aw) keeps its slot.
   Idempotent. Returns { freed, dropped, next cursor }; the cursor is "0" at the end.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
 local tenant = ARGV[4]
 local kind, cursor = string.sub(ARGV[5], 1, 1), string.sub(ARGV[5], 2)
 local freed, dropped = 0, 0
@@ -37,5 +40,10 @@ if kind == "s" or next == "s0" then
   next = page[1] == "0" and "0" or "s" .. page[1]
 end
 rank(tenant)
-if freed > 0 then feedIfHungry() end
+if freed > 0 then
+  --- @include "clock"
+  --- @include "wake"
+  --- @include "feed"
+  feedIfHungry()
+end
 return { freed, dropped, next }

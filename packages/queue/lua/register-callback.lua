@@ -5,6 +5,8 @@
   The same dispatch may be registered again after a crash: token and deadline stay.
   Returns { 1, deadline } awaiting, { 2, payload } called back before, { 3 } deadline passed.
 ]]
+--- @include "base"
+--- @include "clock"
 local jobKey = B .. ARGV[4]
 local job = rcall("HMGET", jobKey, "aw", "ad", "cb:" .. ARGV[5])
 if job[3] then return { 2, job[3] } end

@@ -5,6 +5,13 @@
   quota for jobs never counted or "".
   Idempotent. Returns { score to go on from or "", staged, ids to remove (they were refused)... }.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
+--- @include "clock"
+--- @include "wake"
+--- @include "feed"
+--- @include "stage"
 local from = ARGV[4] == "" and string.format("%.0f", FAR_SCORE) or ("(" .. ARGV[4])
 local page = rcall("ZRANGEBYSCORE", B .. "delayed", from, "+inf", "WITHSCORES", "LIMIT", 0, ARGV[5])
 local result = { "", 0 }

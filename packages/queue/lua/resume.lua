@@ -7,6 +7,9 @@
   Returns { 1 } delivered, { 2, payload of the first } delivered before, { 0 } no such job,
   { -1 } not the token of the callback it awaits.
 ]]
+--- @include "base"
+--- @include "clock"
+--- @include "wake"
 local id, dispatch, token = ARGV[4], ARGV[5], ARGV[6]
 local job = rcall("HMGET", B .. id, "aw", "cb:" .. dispatch, "ct:" .. dispatch, "priority")
 if not job[4] then return { 0 } end

@@ -4,6 +4,9 @@
   The attempt number fences: a late settle of an earlier run never frees the slot of a later one.
   Idempotent. Returns how many slots came free.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
 local freed = 0
 local touched = {}
 for index = 4, #ARGV, 3 do
@@ -15,6 +18,14 @@ for index = 4, #ARGV, 3 do
     touched[tenant] = true
   end
 end
-for tenant in pairs(touched) do rank(tenant) end
-if freed > 0 then feedIfHungry() end
+for tenant in pairs(touched) do
+  -- One that stands in a ring stays: it has a slot more than before.
+  if not rcall("HGET", G .. "t:" .. tenant, "ring") then rank(tenant) end
+end
+if freed > 0 then
+  --- @include "clock"
+  --- @include "wake"
+  --- @include "feed"
+  feedIfHungry()
+end
 return freed

@@ -2,6 +2,7 @@
   Depth of some tenants. ARGV[4..] tenants.
   Reads only. Returns for each: staged, held, cap, paused, time of the first staged job or "", weight.
 ]]
+--- @include "base"
 local result = {}
 for index = 4, #ARGV do
   local tenant = ARGV[index]

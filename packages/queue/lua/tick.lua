@@ -6,6 +6,13 @@
   The window of admitted but unstarted jobs follows the concurrency of the workers alive.
   Returns { "1" when this worker leads, admitted, next due time or -1, window }.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
+--- @include "clock"
+--- @include "wake"
+--- @include "feed"
+--- @include "due"
 local worker, concurrency = ARGV[4], tonumber(ARGV[5])
 local members = rcall("ZRANGE", G .. "workers", 0, -1, "WITHSCORES")
 local total = concurrency

@@ -3,6 +3,12 @@
   [6..] pairs of a month and the count of its quota.
   Idempotent. Returns 1.
 ]]
+--- @include "base"
+--- @include "tenants"
+--- @include "ring"
+--- @include "clock"
+--- @include "wake"
+--- @include "feed"
 local tenant = ARGV[4]
 local key = G .. "t:" .. tenant
 rcall("HDEL", key, "moved")

@@ -2,9 +2,10 @@ import { readFileSync } from "node:fs";
 import type { RedisClient } from "./redis-client.ts";
 import { throughSlotMove } from "./slot-move.ts";
 
-/** Scripts that start with the gate's library. */
+/** Scripts of the gate: all take its two keys and three arguments; see lua/library/base.lua. */
 const GATE_SCRIPTS = [
   "acquire",
+  "add",
   "await-callback",
   "cancel",
   "configure-tenant",
@@ -43,23 +44,21 @@ const prepared = new WeakSet<RedisClient>();
 export function prepareScripts(client: RedisClient): void {
   if (prepared.has(client)) return;
   for (const [name, lua] of readSources()) {
-    client.defineCommand(commandName(name), { numberOfKeys: 1, lua });
+    const numberOfKeys = isGateScript(name) ? 2 : 1;
+    client.defineCommand(commandName(name), { numberOfKeys, lua });
   }
   prepared.add(client);
 }
 
-/**
- * Runs a script. `key` routes it in a cluster; `args` follow as ARGV. Gate scripts begin with a look at a
- * key that never exists, so that one whose slot moves ends before it has written anything.
- */
+/** Runs a script. `keys` route it in a cluster; `args` follow as ARGV. */
 export function runScript(
   client: RedisClient,
   name: ScriptName,
-  key: string,
+  keys: readonly string[],
   args: readonly ScriptArgument[],
 ): Promise<unknown> {
   const command = Reflect.get(client, commandName(name)) as ScriptCommand;
-  return throughSlotMove(client, () => command.call(client, key, ...args));
+  return throughSlotMove(client, () => command.call(client, ...keys, ...args));
 }
 
 /** The name under which a script stands on a prepared client and on its transactions. */
@@ -67,14 +66,26 @@ export function commandName(name: ScriptName): string {
   return `millrace:${name}`;
 }
 
+function isGateScript(name: ScriptName): boolean {
+  return (GATE_SCRIPTS as readonly ScriptName[]).includes(name);
+}
+
 function readSources(): Map<ScriptName, string> {
-  if (sources === undefined) {
-    const library = readLua("gate");
-    sources = new Map<ScriptName, string>();
-    for (const name of GATE_SCRIPTS) sources.set(name, `${library}\n${readLua(name)}`);
-    for (const name of PLAIN_SCRIPTS) sources.set(name, readLua(name));
-  }
+  sources ??= new Map(
+    [...GATE_SCRIPTS, ...PLAIN_SCRIPTS].map((name) => [name, withLibrary(readLua(name))]),
+  );
   return sources;
+}
+
+/**
+ * Puts the parts of the library where a script asks for them. Redis makes every function of a script anew
+ * on each call, which costs more than most calls do (12 microseconds for the whole library): a script
+ * includes only what it needs, and what it needs rarely only in the branch that does.
+ */
+function withLibrary(lua: string): string {
+  return lua.replaceAll(/^ *--- @include "(.+)"$/gm, (_, part: string) =>
+    readLua(`library/${part}`),
+  );
 }
 
 function readLua(name: string): string {

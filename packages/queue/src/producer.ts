@@ -1,7 +1,7 @@
 import { Job, type JobsOptions, type Queue as BullmqQueue, type RedisClient } from "bullmq";
 import { type AcceptedTask, acceptTask } from "./accept-task.ts";
 import { farDelayMs } from "./gate/far-delay.ts";
-import type { Gate } from "./gate/gate.ts";
+import type { Gate, StageOutcome } from "./gate/gate.ts";
 import type { GateKeys } from "./gate/gate-keys.ts";
 import { refusalOf } from "./gate/refusal.ts";
 import type { QueueCounters } from "./metrics.ts";
@@ -51,7 +51,20 @@ interface ProducerParts {
   roleKeys: GateKeys;
 }
 
-/** Adds tasks: BullMQ's own add, then ours, as two commands in one write. */
+/** Ids that BullMQ refuses (whole numbers, colons), with its own error. */
+const NEEDS_BULLMQ = /^-?\d+$|:/;
+
+const REMOVED_WHEN_REFUSED: ReadonlySet<StageOutcome> = new Set([
+  "tenant-disabled",
+  "quota-exceeded",
+  "staged-full",
+  "tenant-moved",
+]);
+
+/**
+ * Adds tasks in one script. A task with a parent, or whose id is taken, goes the long way: BullMQ's own
+ * add, then the gate's stage, as two commands in one write.
+ */
 export class Producer {
   readonly #parts: ProducerParts;
 
@@ -102,13 +115,7 @@ export class Producer {
   async #store({ task, taskId, envelope, allocation }: AcceptedTask): Promise<AddedTask> {
     const { options, bullmq, bullmqClient, gate, counters } = this.#parts;
     const now = Date.now();
-    const job = new Job(
-      bullmq,
-      options.role,
-      envelope,
-      this.#jobOptions(task, taskId, now),
-      taskId,
-    );
+    const jobOptions = this.#jobOptions(task, taskId, now);
     const request = {
       tenantId: task.tenantId,
       jobId: taskId,
@@ -116,6 +123,19 @@ export class Producer {
       dueAt: task.delayMs === undefined ? undefined : now + task.delayMs,
       month: monthOf(now, allocation.timeZone),
     };
+    if (task.parent === undefined && !NEEDS_BULLMQ.test(taskId)) {
+      const outcome = await gate.add({
+        ...request,
+        name: options.role,
+        priority: jobOptions.priority,
+        timestamp: now,
+        delayMs: jobOptions.delay,
+        dataJson: JSON.stringify(envelope),
+        optionsJson: JSON.stringify(jobOptions),
+      });
+      if (outcome !== "taken") return this.#answer(outcome, task.tenantId, taskId);
+    }
+    const job = new Job(bullmq, options.role, envelope, jobOptions, taskId);
     // One tick, one socket: the stage command follows the add without a round trip between them. A
     // producer that dies in between is repaired by reconcile (MULTI halves the throughput: 14,000
     // against 29,000 adds a second).
@@ -128,17 +148,22 @@ export class Producer {
     }
     // After SCRIPT FLUSH or a redirect in a cluster the second command may overtake the first.
     const outcome = firstOutcome === "missing" ? await gate.stage(request) : firstOutcome;
+    if (REMOVED_WHEN_REFUSED.has(outcome)) await bullmq.remove(taskId);
+    return this.#answer(outcome, task.tenantId, taskId);
+  }
+
+  #answer(outcome: StageOutcome, tenantId: string, taskId: string): AddedTask {
+    const { options, counters } = this.#parts;
     if (outcome === "staged") {
       counters.added++;
       return { taskId, isDuplicate: false };
     }
-    const refusal = refusalOf(outcome, task.tenantId, options.role, taskId);
+    const refusal = refusalOf(outcome, tenantId, options.role, taskId);
     if (refusal === undefined) {
       counters.duplicates++;
       return { taskId, isDuplicate: true };
     }
     counters.refused++;
-    if (outcome !== "other-tenant") await bullmq.remove(taskId);
     throw refusal;
   }
 
@@ -162,7 +187,11 @@ export class Producer {
     await from.remove();
   }
 
-  #jobOptions(task: NewTask<unknown>, taskId: string, now: number): JobsOptions {
+  #jobOptions(
+    task: NewTask<unknown>,
+    taskId: string,
+    now: number,
+  ): JobsOptions & { priority: number; delay: number } {
     const { options } = this.#parts;
     return {
       jobId: taskId,

@@ -106,6 +106,8 @@ export interface Queue<Input = unknown, Output = unknown> extends Component {
   readonly gate: Gate;
   /** @internal The partition that keeps a task, or undefined. */
   partitionHolding(taskId: string): Promise<QueuePartition | undefined>;
+  /** @internal Ends the moves of a rebalance that was killed. @returns how many tenants moved. */
+  finishMoves(): Promise<number>;
   /** @internal */
   readonly client: RedisClient;
   /** @internal */
@@ -268,6 +270,10 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
 
   rebalance(): Promise<RebalanceResult> {
     return this.#running().partitions.rebalance();
+  }
+
+  finishMoves(): Promise<number> {
+    return this.#running().partitions.finishMoves();
   }
 
   async obliterate(): Promise<void> {

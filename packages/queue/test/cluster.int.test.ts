@@ -33,7 +33,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
     try {
       await Promise.all(
         fixtures.map(async (fixture) => {
-          slots.add(await fixture.client.cluster("KEYSLOT", fixture.queue.gate.routingKey));
+          slots.add(await fixture.client.cluster("KEYSLOT", fixture.queue.gate.routingKeys[0]));
           const running = new Map<string, number>();
           const worker = await fixture.worker({
             concurrency: 10,
@@ -173,7 +173,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
       );
       expect(added.filter((task) => task instanceof Error)).toEqual([]);
       await cluster.healthy();
-      const slot = await fixture.client.cluster("KEYSLOT", fixture.queue.gate.routingKey);
+      const slot = await fixture.client.cluster("KEYSLOT", fixture.queue.gate.routingKeys[0]);
       await cluster.killNode(Math.min(2, Math.floor(slot / 5_461)));
       await cluster.healthy();
       await waitFor(() => fixture.queue.resumeTenant("acme").then(() => true), {

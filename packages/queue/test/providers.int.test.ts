@@ -396,6 +396,26 @@ describe("a chain of providers", () => {
     await Promise.all(processes.map((providers) => providers.close()));
   });
 
+  it("sends at most one request a process after a 429 where a process runs one task at a time", async () => {
+    const processes = [build({ fallbackTo: undefined }), build({ fallbackTo: undefined })];
+    server.play(json({}, 429, { "retry-after": "20" }));
+    const workers = await Promise.all(
+      processes.map((providers) =>
+        fixture.worker({
+          concurrency: 1,
+          handler: ({ tenantId }) => providers.complete({ ...call, tenantId }),
+        }),
+      ),
+    );
+    await fixture.queue.addBulk(
+      Array.from({ length: 30 }, (_, n) => ({ tenantId: `t${n}`, data: { n } })),
+    );
+    await waitFor(() => workers.reduce((sum, worker) => sum + worker.status().deferred, 0) === 30);
+    // The first, and what the other process had under way when its answer came.
+    expect(server.seen.length).toBeLessThanOrEqual(2);
+    await Promise.all(processes.map((providers) => providers.close()));
+  });
+
   it("puts a task off without counting an attempt when everything is limited", async () => {
     const providers = build({ fallbackTo: undefined });
     const waits = ["0.4", "0.3"];

@@ -42,7 +42,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
           return 1;
         },
       });
-      const slot = await client.cluster("KEYSLOT", queue.gate.routingKey);
+      const slot = await client.cluster("KEYSLOT", queue.gate.routingKeys[0]);
       const acknowledged: string[] = [];
       let isMoving = true;
       const failures: unknown[] = [];

@@ -8,6 +8,7 @@ import {
 } from "@opentelemetry/sdk-trace-base";
 import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { type Fixture, openFixture } from "./support/fixture.ts";
 
 describe("a task", () => {
@@ -19,7 +20,7 @@ describe("a task", () => {
     trace.setGlobalTracerProvider(
       new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
     );
-    fixture = await openFixture();
+    fixture = await openFixture({ input: z.object({}), output: z.number() });
   });
   afterAll(async () => {
     await fixture.close();

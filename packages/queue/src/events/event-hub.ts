@@ -98,14 +98,19 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     assertTenantId(tenantId);
     assertEventType(type);
     const { client, isSharded } = this.#running();
-    const id = (await runScript(client, "publish-event", this.#key("stream", tenantId), [
-      this.#key("channel", tenantId),
-      isSharded ? "SPUBLISH" : "PUBLISH",
-      type,
-      JSON.stringify(data ?? null),
-      this.#options.keepEvents,
-      this.#options.keepSeconds,
-    ])) as string;
+    const id = (await runScript(
+      client,
+      "publish-event",
+      [this.#key("stream", tenantId)],
+      [
+        this.#key("channel", tenantId),
+        isSharded ? "SPUBLISH" : "PUBLISH",
+        type,
+        JSON.stringify(data ?? null),
+        this.#options.keepEvents,
+        this.#options.keepSeconds,
+      ],
+    )) as string;
     this.#counts.published++;
     return id;
   }

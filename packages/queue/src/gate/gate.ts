@@ -14,7 +14,8 @@ export type StageOutcome =
   | "quota-exceeded"
   | "staged-full"
   | "other-tenant"
-  | "tenant-moved";
+  | "tenant-moved"
+  | "taken";
 
 const OUTCOMES: Record<string, StageOutcome> = {
   "1": "staged",
@@ -26,6 +27,7 @@ const OUTCOMES: Record<string, StageOutcome> = {
   "-4": "staged-full",
   "-5": "other-tenant",
   "-6": "tenant-moved",
+  "3": "taken",
 };
 
 /** A run that ended: its tenant, its job, and the attempt that held the slot. */
@@ -33,6 +35,18 @@ export interface SettledRun {
   tenantId: string;
   jobId: string;
   attempt: number;
+}
+
+/** A task that no job of its id is known for. */
+export interface AddRequest extends Omit<StageRequest, "feed"> {
+  name: string;
+  priority: number;
+  /** When it was added, in Unix milliseconds. */
+  timestamp: number;
+  /** What BullMQ is told; see {@link farDelayMs}. */
+  delayMs: number;
+  dataJson: string;
+  optionsJson: string;
 }
 
 export interface StageRequest {
@@ -84,6 +98,26 @@ export class Gate {
     this.keys = keys;
     this.#now = now;
     prepareScripts(client);
+  }
+
+  /** Stores and stages in one call; `taken` when there is a job of that id. See lua/add.lua. */
+  async add(request: AddRequest): Promise<StageOutcome> {
+    const { tenantId, jobId, limits, dueAt, month } = request;
+    const reply = await this.#run("add", [
+      tenantId,
+      jobId,
+      request.priority,
+      request.timestamp,
+      request.delayMs,
+      request.name,
+      request.dataJson,
+      request.optionsJson,
+      dueAt ?? "",
+      limits?.version ?? "",
+      limits?.json ?? "",
+      month ?? "",
+    ]);
+    return stageOutcome(reply);
   }
 
   async stage(request: StageRequest): Promise<StageOutcome> {
@@ -161,7 +195,7 @@ export class Gate {
   async reconcileTenant(
     tenantId: string,
     cursor = "0",
-    count = 200,
+    count = 100,
   ): Promise<{ freed: number; dropped: number; cursor: string }> {
     const [freed, dropped, next] = (await this.#run("reconcile", [tenantId, cursor, count])) as [
       number,
@@ -174,7 +208,7 @@ export class Gate {
   /** One page of the search for jobs that the gate does not know. */
   async restage(
     after = "",
-    count = 200,
+    count = 100,
     month = "",
   ): Promise<{ after: string; staged: number; refusedIds: string[] }> {
     const [next, staged, ...refusedIds] = (await this.#run("restage", [after, count, month])) as [
@@ -220,6 +254,12 @@ export class Gate {
     counts: ReadonlyArray<readonly [month: string, count: string]> = [],
   ): Promise<void> {
     await this.#run("unmark-moved", [tenantId, isPaused ? "1" : "0", ...counts.flat()]);
+  }
+
+  /** Opens the partition to a tenant if it is closed to it. */
+  async reopen(tenantId: string): Promise<void> {
+    const paused = await this.client.hget(`${this.keys.gate}t:${tenantId}`, "moved");
+    if (paused !== null) await this.unmarkMoved(tenantId, paused === "1");
   }
 
   /** Makes a running job await a callback; see lua/register-callback.lua. */
@@ -298,13 +338,13 @@ export class Gate {
     return [this.keys.bullmq, this.keys.gate, this.#now?.() ?? ""];
   }
 
-  /** A key of the queue, for routing. */
-  get routingKey(): string {
-    return `${this.keys.bullmq}meta`;
+  /** The keys that every gate script takes, for routing; see lua/library/base.lua. */
+  get routingKeys(): [meta: string, missing: string] {
+    return [`${this.keys.bullmq}meta`, `${this.keys.gate}missing`];
   }
 
   #run(name: ScriptName, args: ReadonlyArray<string | number>): Promise<unknown> {
-    return runScript(this.client, name, this.routingKey, [...this.prefixArguments, ...args]);
+    return runScript(this.client, name, this.routingKeys, [...this.prefixArguments, ...args]);
   }
 }
 

@@ -36,13 +36,14 @@ export function refusalOf(outcome: StageOutcome, tenantId: string, role: string,
     case "tenant-moved":
       return queueError(
         "QUEUE_TENANT_MOVING",
-        `tenant ${tenantId} is moving to another partition: try again, and end an interrupted queue.rebalance() by another`,
+        `tenant ${tenantId} is moving to another partition: try again; a worker ends a rebalance() that was killed`,
         { details, retryable: true },
       );
     case "staged":
     case "known":
     case "past-staging":
     case "missing":
+    case "taken":
       return undefined;
     default:
       return outcome satisfies never;

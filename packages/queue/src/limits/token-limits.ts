@@ -127,7 +127,7 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
     const [granted, waitMs = 0, which = 0] = (await runScript(
       this.#running(),
       "reserve-tokens",
-      this.#key(account, "open"),
+      [this.#key(account, "open")],
       ["", id, this.#options.reservationMs, ...args],
     )) as [number, number?, number?];
     if (granted !== 1) return { granted: false, waitMs, which: buckets[which]?.name ?? "" };
@@ -153,17 +153,22 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
       this.#key(account, accountKey(dimension)),
       value,
     ]);
-    await runScript(this.#running(), "settle-tokens", this.#key(account, "open"), [
-      id,
-      left ? Math.max(0, Date.now() - left.readAt) : 0,
-      left ? JSON.stringify(Object.fromEntries(byKey)) : "",
-      ...used,
-    ]);
+    await runScript(
+      this.#running(),
+      "settle-tokens",
+      [this.#key(account, "open")],
+      [
+        id,
+        left ? Math.max(0, Date.now() - left.readAt) : 0,
+        left ? JSON.stringify(Object.fromEntries(byKey)) : "",
+        ...used,
+      ],
+    );
   }
 
   async block(account: string, waitMs: number): Promise<void> {
     const key = this.#key(account, BLOCK_KEY);
-    await runScript(this.#running(), "block-bucket", key, [Math.ceil(waitMs)]);
+    await runScript(this.#running(), "block-bucket", [key], [Math.ceil(waitMs)]);
   }
 
   async mayProbe(name: string, intervalMs: number): Promise<boolean> {

@@ -110,8 +110,21 @@ export class PartitionSet {
   async rebalance(): Promise<RebalanceResult> {
     const homes = this.#homes;
     if (!homes) return { moved: 0, waiting: 0 };
-    const result = await homes.exclusively(() => rebalance(homes, (name) => this.#partition(name)));
+    const result = await homes.exclusively((isHeld) =>
+      rebalance(homes, (name) => this.#partition(name), isHeld),
+    );
     return result ?? { moved: 0, waiting: 1 };
+  }
+
+  /** Finishes the moves of a rebalance that was killed. @returns how many tenants moved. */
+  async finishMoves(): Promise<number> {
+    const homes = this.#homes;
+    if (!homes || (await homes.moving()).length === 0) return 0;
+    // Looked at again under the lock: without it they may be another's, at work now.
+    const result = await homes.exclusively(async (isHeld) =>
+      rebalance(homes, (name) => this.#partition(name), isHeld, await homes.moving()),
+    );
+    return result?.moved ?? 0;
   }
 
   #partition(name: string): Promise<OpenPartition> {

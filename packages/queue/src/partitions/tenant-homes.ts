@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { GateKeys } from "../gate/gate-keys.ts";
 import type { RedisClient } from "../redis-client.ts";
 import { rendezvous } from "./rendezvous.ts";
@@ -5,6 +6,8 @@ import { rendezvous } from "./rendezvous.ts";
 /** Field that says that the tenants of the queue before its first split are in the hash; no tenant id. */
 const SEEDED = "#seeded";
 const MAX_CACHED = 50_000;
+/** Longer than any process that is well goes without renewing it. */
+const LEASE_MS = 5_000;
 
 /**
  * Which partition each tenant lives in. A tenant is given one by hash when it is first seen and keeps it,
@@ -69,14 +72,42 @@ export class TenantHomes {
     return [...new Set([...this.#names, ...(await this.all()).values()])];
   }
 
-  /** Runs `work` unless another process runs such work. @returns undefined when it does. */
-  async exclusively<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
+  /** Tenants whose move has begun and not ended. */
+  async moving(): Promise<string[]> {
+    return this.#client.smembers(`${this.#key}:moving`);
+  }
+
+  /** Before anything of a move is done, so that whoever comes after a crash knows of it. */
+  async beginMove(tenantId: string): Promise<void> {
+    await this.#client.sadd(`${this.#key}:moving`, tenantId);
+  }
+
+  async endMove(tenantId: string): Promise<void> {
+    await this.#client.srem(`${this.#key}:moving`, tenantId);
+  }
+
+  /**
+   * Runs `work` unless another process runs such work. The lock is a short lease, renewed meanwhile: one
+   * whose process was killed is free within seconds. One whose process stood still is lost: `work` asks
+   * before it changes anything. @returns undefined when another has it.
+   */
+  async exclusively<Result>(
+    work: (isHeld: () => Promise<boolean>) => Promise<Result>,
+  ): Promise<Result | undefined> {
     const lock = `${this.#key}:lock`;
-    if ((await this.#client.set(lock, "1", "PX", 600_000, "NX")) === null) return undefined;
+    const owner = randomUUID();
+    const client = this.#client;
+    if ((await client.set(lock, owner, "PX", LEASE_MS, "NX")) === null) return undefined;
+    const renewal = setInterval(() => {
+      client.pexpire(lock, LEASE_MS).catch(() => {});
+    }, LEASE_MS / 5);
+    renewal.unref();
+    const isHeld = async () => (await client.get(lock)) === owner;
     try {
-      return await work();
+      return await work(isHeld);
     } finally {
-      await this.#client.del(lock);
+      clearInterval(renewal);
+      if (await isHeld()) await client.del(lock);
     }
   }
 }

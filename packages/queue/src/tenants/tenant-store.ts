@@ -130,10 +130,12 @@ class RedisTenantStore extends LifecycleComponent implements TenantStore {
   async #save(tenantId: string, record: TenantRecord | undefined): Promise<void> {
     const client = this.#running();
     const text = record === undefined ? "" : JSON.stringify(record);
-    const version = (await runScript(client, "save-tenant", this.#key("tenants"), [
-      tenantId,
-      text,
-    ])) as number;
+    const version = (await runScript(
+      client,
+      "save-tenant",
+      [this.#key("tenants")],
+      [tenantId, text],
+    )) as number;
     const stored = { version, record, allocations: new Map<string, TenantAllocation>() };
     this.#cache.set(tenantId, { readAt: performance.now(), stored });
     const queues = await client.hvals(this.#key("queues"));

@@ -135,6 +135,10 @@ export class MemoryQueue<Input, Output> extends LifecycleComponent implements Qu
     return { moved: 0, waiting: 0 };
   }
 
+  async finishMoves(): Promise<number> {
+    return 0;
+  }
+
   async obliterate(): Promise<void> {
     this.#running().clear();
   }

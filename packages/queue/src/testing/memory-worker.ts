@@ -10,12 +10,11 @@ import {
   messageOf,
   TypedEmitter,
 } from "@millrace/core";
-import { UnrecoverableError } from "bullmq";
 import { queueError } from "../errors.ts";
 import type { TenantLimits } from "../gate/tenant-limits.ts";
 import { publishWorkerMetrics, taskHistograms, type WorkerCounters } from "../metrics.ts";
 import type { TenantAllocation } from "../tenants/tenant-allocation.ts";
-import { CANCELLED, cancelledRun, deferLimit } from "../worker/final-failures.ts";
+import { CANCELLED, cancelledRun, deferLimit, startLimit } from "../worker/final-failures.ts";
 import { type PutOffReason, putOffReason } from "../worker/put-off.ts";
 import type { QueueWorker, QueueWorkerEvents, QueueWorkerStatus } from "../worker/queue-worker.ts";
 import type { ResolvedQueueWorkerOptions } from "../worker/worker-options.ts";
@@ -106,9 +105,7 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
     const { keepCompletedSeconds, keepFailedSeconds } = queue.options;
     const { finished, clock } = this.#kept;
     try {
-      if (task.attemptsStarted > maxStarts) {
-        throw new UnrecoverableError("job started more than allowable limit");
-      }
+      if (task.attemptsStarted - task.putOffs > maxStarts) throw startLimit(maxStarts);
       const allocation = await queue.options.tenants.allocation(task.tenantId, queue.role);
       const isGranted = task.grantedFor === task.attemptsStarted || task.isCancelled;
       if (isGranted || this.#kept.acquire(task, allocation.limits)) {
@@ -190,7 +187,9 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
     this.#emitter.emit("task:failed", { taskId, tenantId, error, isFinal });
   }
 
-  #tellPutOff({ taskId, tenantId }: TaskRecord, reason: string): void {
+  #tellPutOff(task: TaskRecord, reason: string): void {
+    const { taskId, tenantId } = task;
+    task.putOffs++;
     if (reason === "slot") this.#counters.parked++;
     else if (reason === "defer" || reason === "shutdown") this.#counters.deferred++;
     this.#emitter.emit("task:put-off", { taskId, tenantId, reason });

@@ -67,6 +67,8 @@ export interface TaskRecord extends GateTask {
   attemptsMade: number;
   attemptsStarted: number;
   defers: number;
+  /** Starts that ended in order without ending the task. */
+  putOffs: number;
   result: unknown;
   failedReason: string | undefined;
   finishedAt: number | undefined;
@@ -99,6 +101,7 @@ export function newRecord(
     attemptsMade: 0,
     attemptsStarted: 0,
     defers: 0,
+    putOffs: 0,
     result: null,
     failedReason: undefined,
     finishedAt: undefined,

@@ -8,6 +8,13 @@ export function cancelledRun(): UnrecoverableError {
   return new UnrecoverableError(`QUEUE_TASK_CANCELLED: ${CANCELLED}`);
 }
 
+/** How a task ends whose runs came to no end. */
+export function startLimit(maxStarts: number): UnrecoverableError {
+  return new UnrecoverableError(
+    `QUEUE_START_LIMIT: started ${maxStarts} times without coming to an end: see what ends its workers, or raise maxStarts`,
+  );
+}
+
 /** How a task ends that was put off too often. */
 export function deferLimit(maxDefers: number): UnrecoverableError {
   return new UnrecoverableError(

@@ -3,9 +3,11 @@ import { farDelayMs } from "../gate/far-delay.ts";
 import { type Gate, type StageRequest, stageOutcome } from "../gate/gate.ts";
 import { commandName, type ScriptName } from "../lua-scripts.ts";
 import type { RedisClient } from "../redis-client.ts";
+import { PUT_OFF_FIELD } from "./start-limit.ts";
 
 /** The parts of an ioredis transaction that are used here. */
 interface Transaction {
+  hincrby(key: string, field: string, by: number): unknown;
   exec(): Promise<Array<[Error | null, unknown]> | null>;
 }
 
@@ -63,7 +65,7 @@ export async function parkForCallback(
     const command = Reflect.get(gate.client, commandName("await-callback")) as (
       ...values: Array<string | number>
     ) => Promise<unknown>;
-    await command.call(gate.client, gate.routingKey, ...args);
+    await command.call(gate.client, ...gate.routingKeys, ...args);
   }
   throw new DelayedError();
 }
@@ -77,7 +79,10 @@ export async function waitForChildren(
   run: RunInHand,
   request: Omit<StageRequest, "jobId">,
 ): Promise<never> {
-  if (await run.job.moveToWaitingChildren(run.token)) throw new WaitingChildrenError();
+  const { job, gate } = run;
+  // Before the move: afterwards the job may run, end and be gone at any moment.
+  await gate.client.hincrby(jobKey(gate, job), PUT_OFF_FIELD, 1);
+  if (await job.moveToWaitingChildren(run.token)) throw new WaitingChildrenError();
   return giveBack(run, request);
 }
 
@@ -96,7 +101,8 @@ async function moveAway(
   });
   backend.execCommand(transaction as never, "moveToDelayed", moveArguments);
   const run = Reflect.get(transaction, commandName(script)) as (...values: unknown[]) => unknown;
-  run.call(transaction, gate.routingKey, ...args);
+  run.call(transaction, ...gate.routingKeys, ...args);
+  transaction.hincrby(jobKey(gate, job), PUT_OFF_FIELD, 1);
   const replies = await transaction.exec();
   const [moveError, moved] = replies?.[0] ?? [];
   if (moveError) throw moveError;
@@ -110,6 +116,10 @@ async function moveAway(
   }
   const [scriptError, reply] = replies?.[1] ?? [];
   return scriptError ? undefined : reply;
+}
+
+function jobKey({ keys }: Gate, job: Job): string {
+  return `${keys.bullmq}${job.id}`;
 }
 
 /** A gate over the worker's own connection, so that its commands keep the order of BullMQ's. */

@@ -29,6 +29,7 @@ import {
   waitForChildren,
 } from "./give-back.ts";
 import { putOffReason } from "./put-off.ts";
+import { assertStartsLeft } from "./start-limit.ts";
 import { SettleBatch } from "./settle-batch.ts";
 import { type KeptRun, runTask } from "./task-run.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -184,7 +185,6 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
         stalledInterval: options.stalledIntervalMs,
         // BullMQ's default of 1 fails a task on the second rollout that interrupts it.
         maxStalledCount: options.maxStarts,
-        maxStartedAttempts: options.maxStarts,
         // BullMQ's default of 15 seconds outlasts most outages.
         runRetryDelay: 1_000,
         skipVersionCheck: true,
@@ -203,6 +203,7 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
     this.#listen(parts);
     const upkeep = new Upkeep({
       partition,
+      finishMoves: () => options.queue.finishMoves(),
       concurrency: () => worker.concurrency,
       reconcileIntervalMs: options.reconcileIntervalMs,
       logger: this.#logger,
@@ -240,7 +241,7 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
       else if (isFinal) this.#counters.failed++;
       else this.#counters.retried++;
       const { tenantId = "" } = envelopeOf(job) ?? {};
-      // A task that BullMQ fails without running it, for too many starts, never reached #process.
+      // A task that is failed without a run never came to where its slot is given back.
       parts.settles.add(runOf(job, tenantId));
       this.#emitter.emit("task:failed", { taskId: job.id ?? "", tenantId, error, isFinal });
     });
@@ -277,6 +278,7 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
       );
     }
     const { worker, backend, gate, settles } = parts;
+    await assertStartsLeft(job, gate, this.options.maxStarts);
     const taskId = job.id ?? "";
     const inHand: RunInHand = { job, token: token ?? "", backend, gate };
     const { tenantId } = envelope;

@@ -2,7 +2,7 @@ import { defaultLogger, type Logger, MillraceError, messageOf } from "@millrace/
 import { UnrecoverableError } from "bullmq";
 import { queueError } from "../errors.ts";
 import type { RegisteredCallback } from "../gate/gate.ts";
-import { validate } from "../standard-schema.ts";
+import { type StandardSchema, validate } from "../standard-schema.ts";
 import type { TaskEnvelope } from "../task.ts";
 import type { TenantAllocation } from "../tenants/tenant-allocation.ts";
 import { inSpan, SpanKind, traceIdOf } from "../tracing.ts";
@@ -66,9 +66,7 @@ export function runTask(parts: TaskRunParts): Promise<unknown> {
 async function execute(parts: TaskRunParts): Promise<unknown> {
   const { run, envelope, options, allocation } = parts;
   const { queue } = options;
-  const input = await inSpan("millrace.validate_input", {}, () =>
-    validate(queue.options.input, envelope.data),
-  );
+  const input = await check("millrace.validate_input", queue.options.input, envelope.data);
   if ("problems" in input) {
     // What is stored does not change: a retry would fail the same way.
     throw new UnrecoverableError(`QUEUE_INPUT_INVALID: ${input.problems.join("; ")}`);
@@ -85,13 +83,10 @@ async function execute(parts: TaskRunParts): Promise<unknown> {
     traceparent: envelope.traceparent,
   };
   const timeout = options.timeoutMs > 0 ? run.timeout(options.timeoutMs) : undefined;
-  const signal = AbortSignal.any([parts.signal, parts.shutdown, ...(timeout ? [timeout] : [])]);
-  const context = createContext(parts, task, signal);
+  const context = createContext(parts, task, timeout);
   const handled = Promise.resolve().then(() => options.handler(task, context));
   const result = await raceSignals(handled, parts, timeout);
-  const output = await inSpan("millrace.validate_output", {}, () =>
-    validate(queue.options.output, result),
-  );
+  const output = await check("millrace.validate_output", queue.options.output, result);
   if ("problems" in output) {
     throw queueError(
       "QUEUE_OUTPUT_INVALID",
@@ -101,12 +96,29 @@ async function execute(parts: TaskRunParts): Promise<unknown> {
   return output.value;
 }
 
-function createContext(parts: TaskRunParts, task: Task<unknown>, signal: AbortSignal): TaskContext {
+/** Validates in a span of its own; without a schema there is nothing to do. */
+function check(span: string, schema: StandardSchema<unknown> | undefined, value: unknown) {
+  return schema === undefined ? { value } : inSpan(span, {}, () => validate(schema, value));
+}
+
+function createContext(
+  parts: TaskRunParts,
+  task: Task<unknown>,
+  timeout: AbortSignal | undefined,
+): TaskContext {
   const { run } = parts;
   let callbacksAwaited = 0;
+  let signal: AbortSignal | undefined;
+  let logger: Logger | undefined;
   return {
-    signal,
-    logger: taskLogger(parts, task),
+    // Made when first asked for: together they cost as much as the rest of a run that does nothing.
+    get signal() {
+      const sources = [parts.signal, parts.shutdown, ...(timeout ? [timeout] : [])];
+      return (signal ??= AbortSignal.any(sources));
+    },
+    get logger() {
+      return (logger ??= taskLogger(parts, task));
+    },
     progress: (value) => run.updateProgress(value),
     children: run.children,
     defer(delayMs) {

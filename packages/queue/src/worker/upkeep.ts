@@ -9,6 +9,8 @@ const LEADER_MS = 3_000;
 
 export interface UpkeepParts {
   partition: OpenPartition;
+  /** Ends what an interrupted rebalance began. */
+  finishMoves: () => Promise<unknown>;
   concurrency: () => number;
   reconcileIntervalMs: number;
   logger: Logger;
@@ -69,9 +71,10 @@ export class Upkeep {
   }
 
   async #reconcile(): Promise<void> {
-    const { partition, reconcileIntervalMs, logger } = this.#parts;
+    const { partition, finishMoves, reconcileIntervalMs, logger } = this.#parts;
     if (performance.now() - this.#reconciledAt < reconcileIntervalMs) return;
     this.#reconciledAt = performance.now();
+    await finishMoves();
     const result = await partition.reconcile();
     if (result.freed + result.dropped + result.staged > 0) {
       logger.info({ ...result, queue: partition.name }, "reconciled the gate with BullMQ");

@@ -20,7 +20,7 @@ export interface QueueWorkerOptions<Input, Output> {
   lockDurationMs?: number | undefined;
   /** How often runs of dead processes are looked for, in milliseconds. @default 15_000 */
   stalledIntervalMs?: number | undefined;
-  /** Starts of one task, crashed ones included, after which it fails. @default 25 */
+  /** Starts of one task, crashed ones included and put-off ones not, after which it fails. @default 25 */
   maxStarts?: number | undefined;
   /** Times a task may be put off by rate limits before it fails. @default 100 */
   maxDefers?: number | undefined;

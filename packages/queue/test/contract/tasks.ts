@@ -172,6 +172,20 @@ export function tasksContract(open: OpenBackend): void {
       expect(third - second).toBeGreaterThanOrEqual(100);
     });
 
+    it("may be put off more often than started", async () => {
+      let starts = 0;
+      await system.worker(
+        async (_, { defer }) => {
+          starts++;
+          if (starts <= 6) defer(1);
+        },
+        { maxStarts: 3 },
+      );
+      const taskId = await system.add();
+      await system.reaches(taskId, "completed");
+      expect(starts).toBe(7);
+    });
+
     it("fail after having been put off too often", async () => {
       await system.worker((_, { defer }) => defer(1), { maxDefers: 1 });
       const taskId = await system.add();

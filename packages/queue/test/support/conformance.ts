@@ -38,6 +38,34 @@ export function describeConformance(version: string): void {
       expect(await violationsAtRest(fixture.queue)).toEqual([]);
     });
 
+    it("stores a task as BullMQ stores a delayed job: the same hash but for ours, the same place", async () => {
+      const { queue, client } = fixture;
+      const { bullmq: B } = queue.keys;
+      await queue.pauseTenant("acme");
+      await queue.add({ tenantId: "acme", data: { a: "ü" }, jobId: "ours", priority: "batch" });
+      const job = await queue.bullmq.getJob("ours");
+      await queue.bullmq.add("copywriter", job?.data as object, { ...job?.opts, jobId: "theirs" });
+      const stored = async (id: string) => {
+        const { gt: _t, gp: _p, gm: _m, opts = "{}", ...hash } = await client.hgetall(`${B}${id}`);
+        const score = Number(await client.zscore(`${B}delayed`, id));
+        const events = await client.xrange(`${B}events`, "-", "+");
+        const added = events.find(
+          ([, fields]) => fields[1] === "added" && fields.includes(id),
+        )?.[1];
+        return {
+          hash,
+          options: { ...(JSON.parse(opts) as object), jobId: "" },
+          millisecond: Math.floor(score / 4096),
+          added: added?.map((field) => (field === id ? "" : field)),
+        };
+      };
+      const ours = await stored("ours");
+      expect(ours.added).toContain("added");
+      expect(await stored("theirs")).toEqual(ours);
+      // Known to BullMQ only: reconcile would stage it.
+      await queue.bullmq.remove("theirs");
+    });
+
     it("parks, promotes, retries, fails, redrives and gives back", async () => {
       const { queue } = fixture;
       await fixture.allow("acme", { maxConcurrent: 1 });

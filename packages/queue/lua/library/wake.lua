@@ -1,0 +1,40 @@
+-- What BullMQ does when a job becomes ready. After base.
+local function isQueuePausedOrMaxed()
+  local meta = rcall("HMGET", B .. "meta", "paused", "concurrency")
+  if meta[1] then return true end
+  return meta[2] and rcall("LLEN", B .. "active") >= tonumber(meta[2])
+end
+
+-- Prioritized jobs of this call, score and id, in the order of their admission.
+local ready = {}
+local function flush()
+  local count = #ready / 2
+  if count == 0 then return end
+  local last = rcall("INCRBY", B .. "pc", count)
+  for index = 1, count do
+    local place = (last - count + index) % 4294967296
+    ready[2 * index - 1] = ready[2 * index - 1] * 4294967296 + place
+  end
+  rcall("ZADD", B .. "prioritized", unpack(ready))
+  ready = {}
+end
+
+-- To be called after the last enqueue.
+local function wake()
+  flush()
+  if not isQueuePausedOrMaxed() then rcall("ZADD", B .. "marker", 0, "0") end
+end
+
+-- The same steps as BullMQ's own promotion of a delayed job; the caller has taken it out of delayed.
+local function enqueue(id, priority, isFirst)
+  if priority == 0 then
+    rcall(isFirst and "RPUSH" or "LPUSH", B .. "wait", id)
+  elseif isFirst then
+    rcall("ZADD", B .. "prioritized", priority * 4294967296, id)
+  else
+    ready[#ready + 1] = priority
+    ready[#ready + 1] = id
+    if #ready == 1000 then flush() end
+  end
+  rcall("XADD", B .. "events", "*", "event", "waiting", "jobId", id, "prev", "delayed")
+end

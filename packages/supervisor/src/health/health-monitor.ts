@@ -1,4 +1,4 @@
-import type { ResolvedProcessOptions } from "../options/process-options.ts";
+import type { ResolvedProcessOptions } from "../options/process-schema.ts";
 import { createProbe, type ProbeSubject } from "./create-probe.ts";
 import { ProbeLoop } from "./probe-loop.ts";
 

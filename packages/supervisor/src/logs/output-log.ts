@@ -1,5 +1,5 @@
 import type { Logger } from "@millrace/core";
-import type { ResolvedProcessOptions } from "../options/process-options.ts";
+import type { ResolvedProcessOptions } from "../options/process-schema.ts";
 import { detectLevel } from "./detect-level.ts";
 import { LineJoiner } from "./line-joiner.ts";
 import { LineSplitter } from "./line-splitter.ts";

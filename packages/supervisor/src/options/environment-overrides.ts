@@ -1,6 +1,6 @@
 import { loadConfig } from "@millrace/core";
 import { z } from "zod";
-import { overridableShape } from "./process-options.ts";
+import { overridableShape } from "./process-schema.ts";
 
 const overridesSchema = z.object(overridableShape);
 

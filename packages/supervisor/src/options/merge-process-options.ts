@@ -1,9 +1,6 @@
 import { parseOptions } from "@millrace/core";
-import {
-  type ProcessOptions,
-  processSchema,
-  type ResolvedProcessOptions,
-} from "./process-options.ts";
+import type { ProcessOptions } from "./process-options.ts";
+import { processSchema, type ResolvedProcessOptions } from "./process-schema.ts";
 
 /** Options that a new generation or a canary may change; everything else stays. */
 export type ProcessPatch = Pick<

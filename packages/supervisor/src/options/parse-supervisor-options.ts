@@ -5,7 +5,7 @@ import { planLaunch } from "../process/launch-plan.ts";
 import { findCycle } from "../scaling/dependency-order.ts";
 import { cronProblem } from "../scheduling/cron.ts";
 import { applyEnvironmentOverrides } from "./environment-overrides.ts";
-import type { ResolvedProcessOptions } from "./process-options.ts";
+import type { ResolvedProcessOptions } from "./process-schema.ts";
 import { closestKey } from "./strict-options.ts";
 import {
   type ResolvedSupervisorOptions,

@@ -1,6 +1,7 @@
 import type { Logger, MetricsRegistry } from "@millrace/core";
 import { z } from "zod";
-import { processSchema, type ProcessOptions } from "./process-options.ts";
+import type { ProcessOptions } from "./process-options.ts";
+import { processSchema } from "./process-schema.ts";
 import { type SupervisorHooks, supervisorHooksSchema } from "./hook-options.ts";
 import { strictOptions } from "./strict-options.ts";
 

@@ -1,4 +1,4 @@
-import type { ResolvedProcessOptions } from "../options/process-options.ts";
+import type { ResolvedProcessOptions } from "../options/process-schema.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
 
 /** The options of one process in one generation: a rollout makes the next. */

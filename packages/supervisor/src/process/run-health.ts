@@ -2,7 +2,7 @@ import { HealthMonitor } from "../health/health-monitor.ts";
 import type { ProbeSubject } from "../health/create-probe.ts";
 import { captureStack } from "../health/stack-capture.ts";
 import type { LogRing } from "../logs/log-ring.ts";
-import type { ResolvedProcessOptions } from "../options/process-options.ts";
+import type { ResolvedProcessOptions } from "../options/process-schema.ts";
 import type { Run } from "./run.ts";
 
 /** What becomes of one run's health. */

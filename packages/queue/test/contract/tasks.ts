@@ -177,13 +177,13 @@ export function tasksContract(open: OpenBackend): void {
       await system.worker(
         async (_, { defer }) => {
           starts++;
-          if (starts <= 6) defer(1);
+          if (starts <= 3) defer(1);
         },
-        { maxStarts: 3 },
+        { maxStarts: 2 },
       );
       const taskId = await system.add();
       await system.reaches(taskId, "completed");
-      expect(starts).toBe(7);
+      expect(starts).toBe(4);
     });
 
     it("fail after having been put off too often", async () => {

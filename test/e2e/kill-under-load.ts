@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createRandom } from "@millrace/load";
+import { createTestDatabase } from "../setup/database.ts";
+import { AgentProcess } from "./agent-process.ts";
+import { type Faults, findFaults, readMarks } from "./landed-marks.ts";
+import { startLoad } from "./load.ts";
+
+const TOKEN = "kill-token";
+/** A kill comes this long after the agent listens, at most, in milliseconds. */
+const MAX_LIFE_MS = 250;
+
+/** What `MILLRACE_TEST_SEED` says, or a new one. */
+export const SEED = Number(process.env["MILLRACE_TEST_SEED"] ?? Date.now() % 1_000_000);
+
+/** Kills an agent at random moments while clients send, then lets it drain. */
+export async function killUnderLoad(
+  kills: number,
+): Promise<{ acknowledged: number; faults: Faults; exitCode: number | null }> {
+  console.log(`seed ${SEED}`);
+  const random = createRandom(SEED);
+  const database = await createTestDatabase();
+  const folder = mkdtempSync(join(tmpdir(), "millrace-kill-"));
+  const agent = await AgentProcess.create({
+    databaseUrl: database.url,
+    bufferPath: join(folder, "buffer.db"),
+    token: TOKEN,
+    // Small batches: more transactions for a kill to fall into.
+    env: { MILLRACE_DRAIN_BATCH_ROWS: "50" },
+  });
+  const { address } = agent;
+  const load = await startLoad({ address, token: TOKEN, run: "kill", seed: SEED, connections: 8 });
+  try {
+    for (let kill = 0; kill < kills; kill++) {
+      await agent.start();
+      await new Promise((resolve) => setTimeout(resolve, random() * MAX_LIFE_MS));
+      await agent.kill();
+    }
+    await agent.start();
+    await load.stop();
+    const exitCode = await agent.stop();
+    const faults = findFaults(await readMarks(database.url, "kill"), load);
+    return { acknowledged: load.acknowledged.length, faults, exitCode };
+  } finally {
+    await load.stop();
+    await agent.kill();
+    await database.drop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -87,7 +87,8 @@ test(`${OUTAGE_SECONDS} s without PostgreSQL under load: nothing lost or doubled
   const url = new URL(postgres.url);
   url.pathname = "telemetry";
   expect(findFaults(await readMarks(url.href, "out"), load)).toEqual(NO_FAULTS);
-  expect(growth).toBeLessThan(40);
+  // Were what is refused kept, it would be some 200 MiB; the collector lets garbage lie up to 60.
+  expect(growth).toBeLessThan(100);
   // PostgreSQL away, PostgreSQL back, and a line a minute of what clients were refused.
   expect(agent.lines.length - linesBefore).toBeLessThan(20);
 }, 240_000);

@@ -12,6 +12,8 @@ export interface WorkerHandleOptions {
 
 /** Silence after which a thread counts as hung while it loads its code, in milliseconds. */
 const LOADING_MS = 120_000;
+/** A batch's garbage is collected at the same speed from less: see docs/decisions/0012. */
+const YOUNG_GENERATION_MIB = 16;
 
 /**
  * Keeps one worker thread running: replaces it, with backoff, when it dies or hangs.
@@ -83,7 +85,10 @@ export class WorkerHandle {
     const thread = new Worker(new URL(import.meta.resolve("@millrace/drain/worker")), {
       workerData: input,
       name: `millrace-drain-${input.worker}`,
-      resourceLimits: { maxOldGenerationSizeMb: input.heapMib },
+      resourceLimits: {
+        maxOldGenerationSizeMb: input.heapMib,
+        maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB,
+      },
     });
     this.#thread = thread;
     this.#lastHeardAt = performance.now();

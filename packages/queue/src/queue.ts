@@ -79,8 +79,9 @@ export interface Queue<Input = unknown, Output = unknown> extends Component {
   get(taskId: string): Promise<TaskView | undefined>;
   /**
    * Ends a task: one that waits, backs off or awaits a callback is removed; the signal of one that runs
-   * fires, wherever it runs, and it is removed when its run ends. Neither counts as failed. A task that no
-   * worker had taken up is taken off the month's quota. Cancelling again changes nothing.
+   * fires, wherever it runs, and it is removed when its run ends. One that waits for its children goes with
+   * them, those that run at their end. Neither counts as failed. A task that no worker had taken up is
+   * taken off the month's quota. Cancelling again changes nothing.
    *
    * @returns whether there was one that had not finished.
    */

@@ -61,7 +61,7 @@ it("a table that another session has locked is table-locked, and makes the pool 
     { url: database.url },
     { stallMs: STALL_MS, workers: 4, batchRows: 200 },
   );
-  const { pool, append, drained, metrics } = running;
+  const { pool, buffer, append, drained, metrics } = running;
   await append([request(1)]);
   await drained();
   expect(pool.status().concurrency).toMatchObject({ current: 2, max: 4, batchRows: 200 });
@@ -86,19 +86,22 @@ it("a table that another session has locked is table-locked, and makes the pool 
   await expectRecovery(pool, drained);
   const lowest = pool.status().concurrency.batchRows;
 
-  // Under load it comes back.
-  const rows = 40_000;
-  const load = append(...Array.from({ length: rows }, (_, index) => [request(3 + index)]));
-  await waitFor(
-    () => {
-      const { current, batchRows } = pool.status().concurrency;
-      return current >= 2 && batchRows > lowest;
-    },
-    { timeoutMs: 20_000, description: "a concurrency of 2 again" },
-  );
-  await load;
+  // Under load it comes back, however fast the machine lands it.
+  let rows = 2;
+  const hasRecovered = () => {
+    const { current, batchRows } = pool.status().concurrency;
+    return current >= 2 && batchRows > lowest;
+  };
+  const deadline = performance.now() + 30_000;
+  while (!hasRecovered() && performance.now() < deadline) {
+    const start = rows + 1;
+    rows += 2_000;
+    await append(...Array.from({ length: 2_000 }, (_, index) => [request(start + index)]));
+    await waitFor(() => buffer.status().pendingRows < 4_000);
+  }
+  expect(hasRecovered()).toBe(true);
   await drained(60_000);
-  expect(await countRequests(database)).toMatchObject({ rows: 2 + rows, distinct: 2 + rows });
+  expect(await countRequests(database)).toMatchObject({ rows, distinct: rows });
 }, 60_000);
 
 it("a buffer file whose lock another holds is disk-trouble", async () => {

@@ -53,7 +53,7 @@ export {
 export type { TokenLimitsOptions, UsageLimits } from "./limits/token-limits-options.ts";
 export type { QueuePartition } from "./partitions/queue-partition.ts";
 export type { RebalanceResult } from "./partitions/rebalance.ts";
-export type { AddedTask, NewTask } from "./producer.ts";
+export type { AddedTask, NewTask } from "./new-task.ts";
 export { anthropicAdapter } from "./providers/anthropic.ts";
 export {
   httpAdapter,

@@ -10,7 +10,7 @@ import {
 } from "@millrace/core";
 import { Queue as BullmqQueue, Worker } from "bullmq";
 import { queueError } from "./errors.ts";
-import type { NewTask } from "./producer.ts";
+import type { NewTask } from "./new-task.ts";
 import type { Queue } from "./queue.ts";
 
 /** Options of {@link createScheduler}. */

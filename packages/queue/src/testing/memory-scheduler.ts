@@ -7,7 +7,7 @@ import {
   type Logger,
 } from "@millrace/core";
 import { queueError } from "../errors.ts";
-import type { NewTask } from "../producer.ts";
+import type { NewTask } from "../new-task.ts";
 import { assertScheduleId, type Scheduler, type ScheduleTime } from "../scheduler.ts";
 import type { MemoryQueue } from "./memory-queue.ts";
 import type { ScheduleTable, Ticker } from "./schedule-table.ts";

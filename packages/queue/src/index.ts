@@ -103,7 +103,6 @@ export type { ChildResults, Children, ChildTask } from "./worker/children.ts";
 export {
   createQueueWorker,
   type QueueWorker,
-  type QueueWorkerEvents,
   type QueueWorkerStatus,
 } from "./worker/queue-worker.ts";
 export type {
@@ -113,3 +112,4 @@ export type {
   TaskHandler,
 } from "./worker/task-context.ts";
 export { type QueueWorkerOptions, queueWorkerOptionsSchema } from "./worker/worker-options.ts";
+export type { QueueWorkerEvents } from "./worker/worker-outcomes.ts";

@@ -2,7 +2,8 @@ import { createRandom } from "@millrace/load";
 import { waitFor } from "@millrace/core/testing";
 import { startPostgres } from "@millrace/services";
 import { expect, it, onTestFinished } from "vitest";
-import { countRequests, emptyDatabase, queryOnce } from "./fixtures/empty-database.ts";
+import { countRequests, emptyDatabase } from "./fixtures/empty-database.ts";
+import { queryOnce } from "../../../test/setup/query-once.ts";
 import { runPool } from "./fixtures/running-pool.ts";
 import { numbers, request } from "./fixtures/telemetry.ts";
 

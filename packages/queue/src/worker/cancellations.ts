@@ -20,12 +20,10 @@ interface CancelTarget {
  * only makes haste: after a broken connection the marks of what runs are read.
  */
 export class Cancellations {
-  readonly #targets: readonly CancelTarget[];
   readonly #logger: Logger;
   readonly #recent = new Map<string, number>();
 
-  constructor(targets: readonly CancelTarget[], logger: Logger) {
-    this.#targets = targets;
+  constructor(logger: Logger) {
     this.#logger = logger;
   }
 
@@ -44,7 +42,11 @@ export class Cancellations {
     this.#recent.set(taskId, now);
   }
 
-  async open(client: RedisClient, closers: CloserStack): Promise<void> {
+  async open(
+    client: RedisClient,
+    targets: readonly CancelTarget[],
+    closers: CloserStack,
+  ): Promise<void> {
     const isSharded = client instanceof Cluster;
     const subscriber = isSharded
       ? client.duplicate(undefined, { shardedSubscribers: true })
@@ -53,19 +55,19 @@ export class Cancellations {
       this.#logger.warn({ err: error }, "cancellations are not heard of"),
     );
     closers.push(() => subscriber.disconnect());
-    const targets = new Map(this.#targets.map((one) => [one.partition.gate.cancelChannel, one]));
+    const byChannel = new Map(targets.map((one) => [one.partition.gate.cancelChannel, one]));
     subscriber.on(isSharded ? "smessage" : "message", (channel: string, taskId: string) => {
       this.add(taskId);
-      targets.get(channel)?.cancel(taskId);
+      byChannel.get(channel)?.cancel(taskId);
     });
-    for (const channel of targets.keys()) {
+    for (const channel of byChannel.keys()) {
       await (isSharded ? subscriber.ssubscribe(channel) : subscriber.subscribe(channel));
     }
-    subscriber.on("ready", () => void this.#catchUp().catch(() => {}));
+    subscriber.on("ready", () => void this.#catchUp(targets).catch(() => {}));
   }
 
-  async #catchUp(): Promise<void> {
-    for (const { partition, running, cancel } of this.#targets) {
+  async #catchUp(targets: readonly CancelTarget[]): Promise<void> {
+    for (const { partition, running, cancel } of targets) {
       for (const taskId of running()) {
         const key = `${partition.keys.bullmq}${taskId}`;
         if ((await partition.gate.client.hexists(key, "cx")) === 0) continue;

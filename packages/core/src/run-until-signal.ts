@@ -6,11 +6,13 @@ import { defaultLogger, type Logger } from "./logger.ts";
 /** How long something else may keep the process after a clean stop, in milliseconds. */
 const LEFTOVER_MS = 2_000;
 
+/** Options of {@link runUntilSignal}. */
 export interface RunUntilSignalOptions {
   /** Signals that stop the application. @default ["SIGTERM", "SIGINT"] */
   signals?: readonly NodeJS.Signals[] | undefined;
   /** How long each component may drain when stopping, in milliseconds. @default 10_000 */
   graceMs?: number | undefined;
+  /** pino-compatible. @default pino at `info` on stderr */
   logger?: Logger | undefined;
   /** Called once everything runs. */
   onReady?: (() => void) | undefined;

@@ -31,6 +31,7 @@ export interface TenantEvent {
   data: unknown;
 }
 
+/** What an event hub has done since its start. */
 export interface EventHubStatus {
   /** Clients served by this process. */
   clients: number;

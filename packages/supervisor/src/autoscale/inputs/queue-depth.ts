@@ -25,7 +25,7 @@ export interface QueueDepthOptions {
   name?: string | undefined;
   /** Tiers. */
   steps?: Steps | undefined;
-  /** Waiting jobs that one instance may have before it. */
+  /** Waiting jobs that one instance may have before it, above 0. */
   perInstance?: number | undefined;
   /** Size for a waiting time, looking ahead over the time that a new instance takes to start. */
   forecast?: DemandForecastOptions | undefined;

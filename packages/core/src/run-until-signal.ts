@@ -149,7 +149,7 @@ async function closeWithin(component: Component, graceMs: number): Promise<void>
       reject(
         new MillraceError(
           "CLOSE_TIMED_OUT",
-          `${component.name} did not close within ${deadlineMs} ms`,
+          `${component.name} did not close within ${deadlineMs} ms: see what it waits for, or raise graceMs`,
           { details: { component: component.name, deadlineMs } },
         ),
       );

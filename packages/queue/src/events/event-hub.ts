@@ -79,7 +79,10 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
   constructor(options: ResolvedEventHubOptions) {
     super();
     this.#options = options;
-    this.lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
+    this.lifecycle = new Lifecycle({
+      name: this.name,
+      open: (closers, signal) => this.#open(closers, signal),
+    });
   }
 
   health(): Health {
@@ -141,16 +144,14 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     return sse.response();
   }
 
-  async #open(closers: CloserStack): Promise<void> {
-    const opened = openRedis(this.#options.connection);
-    closers.push(() => opened.close());
-    const { client } = opened;
+  async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
+    const { connection, logger = defaultLogger() } = this.#options;
+    const client = await openRedis(connection, { closers, signal, logger });
     prepareScripts(client);
     const isSharded = client instanceof Cluster;
     const subscriber = isSharded
       ? client.duplicate(undefined, { shardedSubscribers: true })
       : duplicateClient(client);
-    const logger = this.#options.logger ?? defaultLogger();
     subscriber.on("error", (error: unknown) => logger.warn({ err: error }, "event subscriber"));
     closers.push(() => subscriber.disconnect());
     subscriber.on(isSharded ? "smessage" : "message", (channel: string, message: string) =>
@@ -167,7 +168,6 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     closers.push(
       publishClients(this.#options.metrics ?? defaultMetrics, () => this.status().clients),
     );
-    await client.exists(this.#key("stream", "any"));
   }
 
   #deliver(channel: string, message: string): void {

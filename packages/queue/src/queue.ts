@@ -38,10 +38,15 @@ import { assertTenantId } from "./tenants/tenant-id.ts";
 export interface TaskView {
   taskId: string;
   tenantId: string;
+  /** BullMQ's; `delayed` while it waits behind the gate, `prioritized` once it is admitted. */
   state: string;
+  /** As it was added. */
   data: unknown;
+  /** What its handler returned, once it is `completed`. */
   result: unknown;
+  /** Message of the last error. */
   failedReason: string | undefined;
+  /** Tries that ended. */
   attemptsMade: number;
   /** When it was added, in Unix milliseconds. */
   addedAt: number;

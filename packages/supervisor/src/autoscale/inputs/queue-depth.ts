@@ -15,7 +15,9 @@ export interface DepthSource {
 
 /** Totals since some fixed moment; they only grow. */
 export interface Counters {
+  /** Jobs that ever came. */
   arrived: number;
+  /** Jobs that ever ended, failed ones included. */
   completed: number;
 }
 

@@ -41,6 +41,7 @@ async function run(): Promise<void> {
     config = loadAgentConfig();
   } catch (error) {
     console.error(MillraceError.is(error) ? error.message : error);
+    console.error("(npm run agent -- --help lists the variables)");
     process.exitCode = 1;
     return;
   }

@@ -52,6 +52,7 @@ export interface DrainStatus extends Readonly<DrainCounters> {
   lastLandedAt: number | undefined;
 }
 
+/** What a drain pool tells its listeners. */
 export type DrainEvents = {
   /** When a batch has left the buffer. */
   "batch:landed": { worker: number; payloads: number; deadLetters: number; seconds: number };

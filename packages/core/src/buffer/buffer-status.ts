@@ -8,9 +8,11 @@ import { depthOf, type Progress } from "./schema.ts";
 export interface BufferStatus {
   /** Rows in the file: pending, claimed, and landed but not yet purged. */
   rows: number;
+  /** Payload bytes in them. */
   bytes: number;
   /** Rows that nobody has claimed yet. */
   pendingRows: number;
+  /** Payload bytes in them. */
   pendingBytes: number;
   /** Rows that a worker has claimed, or had when it died. */
   claimedRows: number;
@@ -32,6 +34,7 @@ export interface BufferStatus {
   diskLowRows: number;
   /** Since this process started: refused because the disk would not take them. */
   failedRows: number;
+  /** Since this process started: group commits. */
   commits: number;
   /** Times that this process found the file damaged: nothing, or something, could not be read. */
   salvages: { complete: number; partial: number };

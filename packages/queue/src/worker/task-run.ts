@@ -90,7 +90,7 @@ async function execute(parts: TaskRunParts): Promise<unknown> {
   if ("problems" in output) {
     throw queueError(
       "QUEUE_OUTPUT_INVALID",
-      `the handler of ${queue.role} returned something else than its schema says: ${output.problems.join("; ")}`,
+      `the handler of ${queue.role} returned something else than its schema says (${output.problems.join("; ")}): mend the handler, or createQueue's output`,
     );
   }
   return output.value;

@@ -11,6 +11,7 @@ export interface LogEntry {
   message: string;
 }
 
+/** How serious a line is, as far as it can be told from its text. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** The newest lines of one instance, bounded by number and by size. */

@@ -1,13 +1,13 @@
 import { createServer, type Server } from "node:http";
 import type { Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import type { ResolvedIngestLimits } from "../ingest-options.ts";
 import { rawRefusal } from "./http-replies.ts";
 import { createHttpRoutes, type HttpContext } from "./http-routes.ts";
+import type { ResolvedHttpLimits } from "./resolve-http.ts";
 
 export interface HttpIntakeOptions {
   context: HttpContext;
-  limits: ResolvedIngestLimits;
+  limits: ResolvedHttpLimits;
   /** How often headers and bodies are looked at for being late, in milliseconds. */
   sweepMs: number;
 }
@@ -24,7 +24,7 @@ export class HttpIntake {
     this.#context = context;
     this.#server = createServer({
       headersTimeout: limits.headerTimeoutMs,
-      requestTimeout: Math.max(limits.headerTimeoutMs, limits.frameTimeoutMs),
+      requestTimeout: Math.max(limits.headerTimeoutMs, limits.requestTimeoutMs),
       keepAliveTimeout: limits.idleTimeoutMs,
       connectionsCheckingInterval: sweepMs,
     });

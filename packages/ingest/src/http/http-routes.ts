@@ -11,15 +11,13 @@ import { acceptedReply, type ErrorFormat, type HttpReply, refusalReply } from ".
 import { contentEncoding, kindOfBody, mediaType, ROUTES } from "./media.ts";
 import { discardBody, readBody } from "./request-body.ts";
 
-/** Version and token of a frame: what `maxFrameBytes` counts besides the payload. */
-const FRAME_OVERHEAD_BYTES = 11;
-
 /** What requests share with the connections of the TCP protocol. */
 export type HttpContext = Pick<
   ConnectionContext,
-  "buffer" | "limits" | "rates" | "budget" | "counters" | "mirror" | "intake" | "onRefused"
+  "buffer" | "rates" | "budget" | "counters" | "mirror" | "intake" | "onRefused"
 > & {
   nameOf: BearerNameOf;
+  maxBodyBytes: number;
   /** Connections that were refused for being late: what they leave unfinished is no news. */
   late: WeakSet<Socket>;
 };
@@ -69,8 +67,7 @@ async function take(
   const encoding = contentEncoding(headers["content-encoding"]);
   if (declared === undefined || encoding === undefined) return "media_type";
   if (context.intake() !== "take") return "overload";
-  const maxBytes = context.limits.maxFrameBytes - FRAME_OVERHEAD_BYTES;
-  const body = await readBody(incoming, maxBytes, context.budget);
+  const body = await readBody(incoming, context.maxBodyBytes, context.budget);
   if (typeof body === "string") return body;
   try {
     // In the protobuf encoding a request without records has no bytes at all.

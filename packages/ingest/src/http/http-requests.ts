@@ -1,8 +1,6 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { HttpBindings } from "@hono/node-server";
 import { sealPayload } from "@millrace/core";
-import { type Context, Hono } from "hono";
 import type { BearerNameOf } from "../auth/bearer-tokens.ts";
 import type { ConnectionContext } from "../connection.ts";
 import type { RefusalReason } from "../refusal.ts";
@@ -22,31 +20,36 @@ export type HttpContext = Pick<
   late: WeakSet<Socket>;
 };
 
-/** The routes of the HTTP intake. */
-export function createHttpRoutes(context: HttpContext): Hono<{ Bindings: HttpBindings }> {
-  const app = new Hono<{ Bindings: HttpBindings }>();
-  app.all("*", (c: Context<{ Bindings: HttpBindings }>) =>
-    answer(c.env.incoming, c.req.path, context),
-  );
-  return app;
-}
-
-async function answer(
+/**
+ * Answers one request. Straight to Node's own response: a `Request` and a `Response` in between, as a
+ * framework has them, cost more than all the rest of it (see bench/http).
+ */
+export async function answerRequest(
   incoming: IncomingMessage,
-  path: string,
+  response: ServerResponse,
   context: HttpContext,
-): Promise<Response> {
+): Promise<void> {
+  const path = pathOf(incoming.url);
   const format = formatOf(path, incoming);
   let token: string | undefined;
   const outcome = await take(incoming, path, context, (name) => {
     token = name;
   });
-  if (outcome === undefined) return toResponse(acceptedReply(format));
+  if (outcome === undefined) {
+    send(response, acceptedReply(format));
+    return;
+  }
   const isReported = outcome === "truncated" && context.late.has(incoming.socket);
   if (!isReported) context.onRefused(outcome, incoming.socket.remoteAddress, token);
   const reply = refusalReply(outcome, format);
   if (!(await discardBody(incoming))) reply.headers["connection"] = "close";
-  return toResponse(reply);
+  send(response, reply);
+}
+
+/** Without the query; of a proxy's absolute form too. */
+function pathOf(url = ""): string {
+  const path = url.startsWith("/") ? url : url.replace(/^https?:\/\/[^/?]*/i, "");
+  return path.split("?", 1)[0] ?? "";
 }
 
 /** Stores the payload of a request. @returns why not, if it is refused. */
@@ -105,6 +108,8 @@ function formatOf(path: string, { headers }: IncomingMessage): ErrorFormat {
     : "otlp-json";
 }
 
-function toResponse({ status, headers, body }: HttpReply): Response {
-  return new Response(body, { status, headers });
+function send(response: ServerResponse, { status, headers, body }: HttpReply): void {
+  // One write, and no chunks.
+  headers["content-length"] = String(Buffer.byteLength(body));
+  response.writeHead(status, headers).end(body);
 }

@@ -17,7 +17,7 @@ export const LETTERS_SOURCE: AuditSource = {
 };
 
 /** Start of the hour of a moment, both in Unix milliseconds. */
-export function hourOf(moment: number): number {
+function hourOf(moment: number): number {
   return Math.floor(moment / HOUR_MS) * HOUR_MS;
 }
 

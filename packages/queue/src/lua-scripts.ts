@@ -84,7 +84,7 @@ function readSources(): Map<ScriptName, string> {
  */
 function withLibrary(lua: string): string {
   return lua.replaceAll(/^ *--- @include "(.+)"$/gm, (_, part: string) =>
-    readLua(`library/${part}`),
+    withLibrary(readLua(`library/${part}`)),
   );
 }
 

@@ -9,6 +9,7 @@ const GATE_SCRIPTS = [
   "await-callback",
   "cancel",
   "configure-tenant",
+  "count-unmatched",
   "feed",
   "forget",
   "mark-moved",

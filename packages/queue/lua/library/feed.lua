@@ -1,7 +1,7 @@
 --- @include "classes"
 --- @include "due-back"
 --- @include "choose"
--- Admission: chosen on paper, compared with BullMQ's truth, then written for all at once.
+-- Admission: chosen on paper, then written for all at once.
 local ROUND = 500
 -- Redis serves nobody else meanwhile.
 local MOST_IN_ONE_CALL = 2000
@@ -9,30 +9,6 @@ local MOST_IN_ONE_CALL = 2000
 local function windowAndQueued()
   return tonumber(rcall("GET", G .. "window")) or 16,
     rcall("LLEN", B .. "wait") + rcall("ZCARD", B .. "prioritized")
-end
-
--- Reads priority and starts of the chosen jobs. Takes ghosts out of their lines: removed, promoted by hand
--- or running already. Returns false if there were any, for then the choice is another.
-local function readJobs(ids, owners)
-  local jobs = {}
-  local ghosts = {}
-  local isTrue = true
-  local scores = rcall("ZMSCORE", B .. "delayed", unpack(ids))
-  for index, id in ipairs(ids) do
-    jobs[index] = rcall("HMGET", B .. id, "priority", "ats")
-    if not scores[index] or not jobs[index][1] then
-      local tenant = owners[index].tenant
-      rcall("ZREM", G .. "s:" .. tenant, id)
-      rcall("ZREM", B .. "delayed", id)
-      ghosts[tenant] = true
-      isTrue = false
-    end
-  end
-  if isTrue then return jobs end
-  clocks, movedClocks = {}, {}
-  weights, credits = nil, nil
-  for tenant in pairs(ghosts) do rank(tenant) end
-  return false
 end
 
 -- Stores where a line stands. `entries` and `leavers` are to be stored for each class by the caller.
@@ -44,9 +20,9 @@ local function writeLine(line, entries, leavers)
     hasBlocked = true
   end
   if line.taken == 0 then return rank(tenant) end
-  local taken = {}
-  for index = 1, line.taken do taken[index] = line.staged[2 * index - 1] end
-  heldCounts[tenant] = heldBy(tenant) + rcall("SADD", G .. "l:" .. tenant, unpack(taken))
+  if line.admitted then
+    heldCounts[tenant] = heldBy(tenant) + rcall("SADD", G .. "l:" .. tenant, unpack(line.admitted))
+  end
   rcall("ZREMRANGEBYRANK", G .. "s:" .. tenant, 0, line.taken - 1)
   local fields = {}
   for class, time in pairs(line.left) do
@@ -78,16 +54,27 @@ local function writeLine(line, entries, leavers)
   states[tenant] = nil
 end
 
-local function admit(lines, ids, jobs)
+-- Makes a chosen job ready. Returns false for a ghost: removed, promoted by hand or running already.
+local function admit(id, line)
+  if rcall("ZREM", B .. "delayed", id) == 0 then return false end
+  local job = rcall("HMGET", B .. id, "priority", "ats")
+  if not job[1] then return false end
+  rcall("HSET", B .. id, "gs", (tonumber(job[2]) or 0) + 1, "delay", 0)
+  enqueue(id, tonumber(job[1]) or 0, false)
+  line.admitted = line.admitted or {}
+  line.admitted[#line.admitted + 1] = id
+  return true
+end
+
+-- Carries out what was chosen. Returns how many were admitted.
+local function carryOut(lines, ids, owners)
+  local admitted = 0
   local entries = { ["1"] = {}, ["5"] = {}, ["10"] = {} }
   local leavers = { ["1"] = {}, ["5"] = {}, ["10"] = {} }
-  for _, line in ipairs(lines) do writeLine(line, entries, leavers) end
-  if #ids > 0 then rcall("ZREM", B .. "delayed", unpack(ids)) end
   for index, id in ipairs(ids) do
-    local job = jobs[index]
-    rcall("HSET", B .. id, "gs", (tonumber(job[2]) or 0) + 1, "delay", 0)
-    enqueue(id, tonumber(job[1]) or 0, false)
+    if admit(id, owners[index]) then admitted = admitted + 1 else owners[index].hadGhosts = true end
   end
+  for _, line in ipairs(lines) do writeLine(line, entries, leavers) end
   for _, class in ipairs(CLASSES) do
     if leavers[class][1] then rcall("ZREM", G .. "ready:" .. class, unpack(leavers[class])) end
     if entries[class][1] then addAll(G .. "ready:" .. class, entries[class]) end
@@ -96,6 +83,11 @@ local function admit(lines, ids, jobs)
     end
   end
   saveCredits()
+  -- A ghost took a turn and, on paper, a slot.
+  for _, line in ipairs(lines) do
+    if line.hadGhosts then rank(line.tenant) end
+  end
+  return admitted
 end
 
 -- Admits staged jobs while the window has room. Returns how many.
@@ -109,11 +101,7 @@ local function feed(limit, window, queued)
     if admitted >= room then break end
     local lines, ids, owners = choose(math.min(room - admitted, ROUND))
     if not lines[1] then break end
-    local jobs = not ids[1] or readJobs(ids, owners)
-    if jobs then
-      admit(lines, ids, jobs)
-      admitted = admitted + #ids
-    end
+    admitted = admitted + carryOut(lines, ids, owners)
   end
   if admitted > 0 then wake() end
   return admitted

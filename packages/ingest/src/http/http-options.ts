@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * Where `POST /v1/ingest`, `/v1/logs` and `/v1/traces` are served. TLS, tokens, limits, `allow` and

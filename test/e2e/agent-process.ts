@@ -86,10 +86,25 @@ export class AgentProcess {
     this.#watchBooks(child);
   }
 
+  /** What it answers to a scrape. */
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.opsPort}/metrics`)).text();
+  }
+
+  /** The value of a metric without labels; NaN when there is none of that name. */
+  async readMetric(name: string): Promise<number> {
+    const [, value] = new RegExp(`^${name} (\\d+)$`, "m").exec(await this.metrics()) ?? [];
+    return Number(value ?? Number.NaN);
+  }
+
+  /** Whether everything that it took has left the buffer. */
+  async hasEmptyBuffer(): Promise<boolean> {
+    return (await this.readMetric("millrace_buffer_rows")) === 0;
+  }
+
   #watchBooks(child: ChildProcess): void {
     const scrape = async () => {
-      const response = await fetch(`http://127.0.0.1:${this.opsPort}/metrics`);
-      this.#imbalance ??= findImbalance(await response.text());
+      this.#imbalance ??= findImbalance(await this.metrics());
     };
     // It may be killed or stopped in the middle of the answer.
     const timer = setInterval(() => void scrape().catch(() => {}), SCRAPE_INTERVAL_MS).unref();

@@ -11,7 +11,6 @@ import {
   sendOnce,
 } from "@millrace/load";
 import Sqlite from "better-sqlite3";
-import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { AgentProcess } from "./agent-process.ts";
@@ -41,21 +40,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function query<Row extends object>(sql: string): Promise<Row[]> {
-  const client = new Client({ connectionString: database.url });
-  await client.connect();
-  try {
-    return (await client.query<Row>(sql)).rows;
-  } finally {
-    await client.end();
-  }
-}
-
-async function bufferIsEmpty(): Promise<boolean> {
-  const metrics = await (await fetch(`http://127.0.0.1:${agent.opsPort}/metrics`)).text();
-  return /^millrace_buffer_rows 0$/m.test(metrics);
-}
-
 test("1,400 records of all types, a connection for each payload, land once with every field the same", async () => {
   const sent = new Map<string, Record<string, unknown>>();
   const types = new Set<unknown>();
@@ -74,7 +58,7 @@ test("1,400 records of all types, a connection for each payload, land once with 
   expect(await sendOnce(agent.address, userFrame)).toBe("acknowledged");
   expect(types.size + 1).toBe(RECORD_TYPES.length);
 
-  await waitFor(bufferIsEmpty, { timeoutMs: 20_000, description: "empty buffer" });
+  await waitFor(() => agent.hasEmptyBuffer(), { timeoutMs: 20_000, description: "empty buffer" });
   const landed = await readRowsByMark(database.url);
   expect(landed.size).toBe(sent.size);
   const wrong = [...sent].flatMap(([mark, record]) => {
@@ -82,12 +66,12 @@ test("1,400 records of all types, a connection for each payload, land once with 
     return row === undefined ? [`${mark} is lost`] : differences(record, row);
   });
   expect(wrong).toEqual([]);
-  const [total] = await query<{ rows: string }>(
+  const [total] = await database.query<{ rows: string }>(
     `SELECT (SELECT count(*) FROM nightwatch_requests) + (SELECT count(*) FROM nightwatch_logs) AS rows`,
   );
   const requestsAndLogs = [...sent.values()].filter(({ t }) => t === "request" || t === "log");
   expect(Number(total?.rows)).toBe(requestsAndLogs.length);
-  const landedUsers = await query<{ id: string; name: string; username: string }>(
+  const landedUsers = await database.query<{ id: string; name: string; username: string }>(
     `SELECT id, name, username FROM nightwatch_users ORDER BY id`,
   );
   const expectedUsers = users
@@ -95,14 +79,14 @@ test("1,400 records of all types, a connection for each payload, land once with 
     .map(({ id, name, username }) => ({ id, name, username }))
     .toSorted((a, b) => (a.id < b.id ? -1 : 1));
   expect(landedUsers).toEqual(expectedUsers);
-  expect(await query("SELECT * FROM millrace_dead_letters")).toEqual([]);
+  expect(await database.query("SELECT * FROM millrace_dead_letters")).toEqual([]);
 });
 
 test("health, readiness and metrics answer while it runs", async () => {
   const base = `http://127.0.0.1:${agent.opsPort}`;
   expect((await fetch(`${base}/healthz`)).status).toBe(200);
   expect((await fetch(`${base}/readyz`)).status).toBe(200);
-  const metrics = await (await fetch(`${base}/metrics`)).text();
+  const metrics = await agent.metrics();
   expect(metrics).toMatch(/^millrace_ingest_payloads_total.* \d+$/m);
   expect(metrics).toMatch(/^millrace_drain_records_total\{table="nightwatch_requests"\} \d+$/m);
 });

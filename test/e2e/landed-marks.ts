@@ -1,22 +1,17 @@
 import { nightwatch } from "@millrace/drain/nightwatch";
-import { Client } from "pg";
+import { queryOnce } from "../setup/query-once.ts";
 
 /** Which marks of a run are in PostgreSQL, and how often. */
 export async function readMarks(databaseUrl: string, run: string): Promise<Map<string, number>> {
   const tables = nightwatch().tables.filter(({ columns }) => columns["deploy"] !== undefined);
   const union = tables.map(({ name }) => `SELECT deploy FROM ${name}`).join(" UNION ALL ");
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ deploy: string; times: string }>(
-      `SELECT deploy, count(*) AS times FROM (${union}) AS landed
-       WHERE deploy LIKE $1 GROUP BY deploy`,
-      [`${run}-%`],
-    );
-    return new Map(rows.map(({ deploy, times }) => [deploy, Number(times)]));
-  } finally {
-    await client.end();
-  }
+  const rows = await queryOnce<{ deploy: string; times: string }>(
+    databaseUrl,
+    `SELECT deploy, count(*) AS times FROM (${union}) AS landed
+     WHERE deploy LIKE $1 GROUP BY deploy`,
+    [`${run}-%`],
+  );
+  return new Map(rows.map(({ deploy, times }) => [deploy, Number(times)]));
 }
 
 /** What is wrong with what landed; all three are empty when each record landed exactly once. */

@@ -24,7 +24,6 @@ import {
   InMemorySpanExporter,
   SimpleSpanProcessor,
 } from "@opentelemetry/sdk-trace-base";
-import { Client } from "pg";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
@@ -72,16 +71,6 @@ afterAll(async () => {
   await database.drop();
   rmSync(folder, { recursive: true, force: true });
 });
-
-async function query<Row extends object>(sql: string): Promise<Row[]> {
-  const client = new Client({ connectionString: database.url });
-  await client.connect();
-  try {
-    return (await client.query<Row>(sql)).rows;
-  } finally {
-    await client.end();
-  }
-}
 
 async function drained(): Promise<void> {
   await waitFor(() => buffer.status().rows === 0, {
@@ -171,7 +160,7 @@ test("logs and spans of the OpenTelemetry exporters land in the same rows from J
   await drained();
 
   for (const table of ["otel_logs", "otel_spans"]) {
-    const rows = await query<{ token: string; row: Record<string, unknown> }>(
+    const rows = await database.query<{ token: string; row: Record<string, unknown> }>(
       `SELECT token, to_jsonb(t) - 'token' - 'received_at' AS row FROM ${table} AS t ORDER BY occurred_at DESC`,
     );
     const ofToken = (name: string) =>
@@ -179,7 +168,7 @@ test("logs and spans of the OpenTelemetry exporters land in the same rows from J
     expect(ofToken("json")).toHaveLength(table === "otel_logs" ? 2 : 1);
     expect(ofToken("proto")).toEqual(ofToken("json"));
   }
-  const [log] = await query<Record<string, unknown>>(
+  const [log] = await database.query(
     `SELECT *, extract(epoch FROM occurred_at)::text AS at FROM otel_logs ORDER BY occurred_at DESC`,
   );
   expect(log).toMatchObject({
@@ -193,7 +182,7 @@ test("logs and spans of the OpenTelemetry exporters land in the same rows from J
     scope: { name: "checkout", version: "1.2.3" },
     unknown_fields: null,
   });
-  const [landed] = await query<Record<string, unknown>>(
+  const [landed] = await database.query(
     "SELECT *, extract(epoch FROM occurred_at)::text AS at FROM otel_spans",
   );
   expect(landed).toMatchObject({
@@ -249,7 +238,7 @@ test("what is no OTLP ends as a dead letter, and what comes after it lands", asy
     request({ ...span, traceId: "zz" }, { ...span, name: "good" }),
   );
   await drained();
-  const letters = await query<{ code: string; record_index: number | null }>(
+  const letters = await database.query<{ code: string; record_index: number | null }>(
     "SELECT code, record_index FROM millrace_dead_letters ORDER BY id",
   );
   expect(letters.map(({ code }) => code).toSorted()).toEqual([
@@ -259,8 +248,10 @@ test("what is no OTLP ends as a dead letter, and what comes after it lands", asy
     "record_invalid",
     "record_invalid",
   ]);
-  expect(await query("SELECT trace_id FROM otel_spans WHERE name = 'good'")).toEqual([
+  expect(await database.query("SELECT trace_id FROM otel_spans WHERE name = 'good'")).toEqual([
     { trace_id: "c".repeat(32) },
   ]);
-  expect(await query("SELECT record FROM millrace_events")).toEqual([{ record: { t: "odd" } }]);
+  expect(await database.query("SELECT record FROM millrace_events")).toEqual([
+    { record: { t: "odd" } },
+  ]);
 });

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { createTraffic, encodeFrame, hashToken, sendOnce } from "@millrace/load";
 import Sqlite from "better-sqlite3";
-import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { AgentProcess } from "./agent-process.ts";
@@ -33,13 +32,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function query(sql: string): Promise<void> {
-  const client = new Client({ connectionString: database.url });
-  await client.connect();
-  await client.query(sql);
-  await client.end();
-}
-
 async function send(run: string, payloads: number): Promise<string[]> {
   const traffic = createTraffic({ seed: 5, run, maxRecords: 2, types: ["request"] });
   const tokenHash = await hashToken(TOKEN);
@@ -53,13 +45,10 @@ async function send(run: string, payloads: number): Promise<string[]> {
 }
 
 async function expectLanded(run: string, acknowledged: readonly string[]): Promise<void> {
-  await waitFor(
-    async () => {
-      const metrics = await (await fetch(`http://127.0.0.1:${agent.opsPort}/metrics`)).text();
-      return /^millrace_buffer_rows 0$/m.test(metrics);
-    },
-    { timeoutMs: 20_000, description: "empty buffer" },
-  );
+  await waitFor(() => agent.hasEmptyBuffer(), {
+    timeoutMs: 20_000,
+    description: "empty buffer",
+  });
   const marks = await readMarks(database.url, run);
   expect(findFaults(marks, { acknowledged, unknown: [] })).toEqual(NO_FAULTS);
 }
@@ -87,7 +76,7 @@ test("a second agent on the ops port of the first ends with a reason, and the fi
 });
 
 test("SIGTERM while every COPY fails keeps what is claimed, and a start with one worker instead of two lands it once", async () => {
-  await query(
+  await database.query(
     `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN RAISE 'the disk is gone' USING ERRCODE = '58030'; END $$;
      CREATE TRIGGER fail BEFORE INSERT ON nightwatch_requests FOR EACH STATEMENT EXECUTE FUNCTION fail()`,
@@ -96,7 +85,7 @@ test("SIGTERM while every COPY fails keeps what is claimed, and a start with one
   await waitFor(() => claimsByWorker().length === 2, { description: "a batch for each worker" });
   expect(await agent.stop()).toBe(0);
   expect(claimsByWorker()).toEqual([0, 1]);
-  await query("DROP TRIGGER fail ON nightwatch_requests");
+  await database.query("DROP TRIGGER fail ON nightwatch_requests");
   await agent.start({ MILLRACE_DRAIN_WORKERS: "1" });
   await expectLanded("shrink", marks);
 });

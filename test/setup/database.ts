@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { Client } from "pg";
 import { inject } from "vitest";
 import type { PostgresUrl } from "./postgres.ts";
+import { queryOnce } from "./query-once.ts";
 
 /** An empty database for one test file. */
 export interface TestDatabase {
   readonly url: string;
+  /** Runs one statement on a connection of its own. */
+  query<Row = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>;
   /** Ends its connections and removes it. */
   drop(): Promise<void>;
 }
@@ -14,21 +16,14 @@ export interface TestDatabase {
 export async function createTestDatabase(): Promise<TestDatabase> {
   const serverUrl: PostgresUrl = inject("postgresUrl");
   const name = `test_${randomBytes(6).toString("hex")}`;
-  await runOn(serverUrl, `CREATE DATABASE ${name}`);
+  await queryOnce(serverUrl, `CREATE DATABASE ${name}`);
   const url = new URL(serverUrl);
   url.pathname = name;
   return {
     url: url.href,
-    drop: () => runOn(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+    query: (sql, values) => queryOnce(url.href, sql, values),
+    async drop() {
+      await queryOnce(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    },
   };
-}
-
-async function runOn(serverUrl: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: serverUrl });
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
 }

@@ -54,11 +54,6 @@ async function fillBuffer(path: string): Promise<string[]> {
   return marks;
 }
 
-async function bufferRows(agent: AgentProcess): Promise<number> {
-  const metrics = await (await fetch(`http://127.0.0.1:${agent.opsPort}/metrics`)).text();
-  return Number(/^millrace_buffer_rows (\d+)$/m.exec(metrics)?.[1] ?? Number.NaN);
-}
-
 /** Sends its frames, waits for all answers, and stays open. */
 async function openBusy(agent: AgentProcess, frame: Buffer): Promise<Socket> {
   const socket = connect(agent.address);
@@ -95,7 +90,7 @@ test("a backlog of 200 MB is not loaded at the start, drains whole, and 1,000 co
   await agent.start();
   const readyAfterMs = performance.now() - startedAt;
   const startMib = memoryMib(agent.pid);
-  expect(await bufferRows(agent)).toBeGreaterThan(50_000);
+  expect(await agent.readMetric("millrace_buffer_rows")).toBeGreaterThan(50_000);
 
   await postgres.start();
   let drainMib = 0;
@@ -103,7 +98,7 @@ test("a backlog of 200 MB is not loaded at the start, drains whole, and 1,000 co
   await waitFor(
     async () => {
       drainMib = Math.max(drainMib, memoryMib(agent.pid));
-      return (await bufferRows(agent)) === 0;
+      return (await agent.readMetric("millrace_buffer_rows")) === 0;
     },
     { timeoutMs: 180_000, intervalMs: 200, description: "empty buffer" },
   );

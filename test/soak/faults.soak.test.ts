@@ -1,10 +1,10 @@
 import { waitFor } from "@millrace/core/testing";
 import { createRandom, createTraffic, encodeFrame, hashToken, sendOnce } from "@millrace/load";
 import Sqlite from "better-sqlite3";
-import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { findFaults, NO_FAULTS, readMarks } from "../e2e/landed-marks.ts";
 import { startLoad } from "../e2e/load.ts";
+import { queryOnce } from "../setup/query-once.ts";
 import { FAULTS } from "./faults.ts";
 import { FaultWorld } from "./fault-world.ts";
 
@@ -24,20 +24,9 @@ afterAll(async () => {
   await world.end();
 });
 
-async function bufferRows(): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${world.agent.opsPort}/metrics`);
-  return Number(/^millrace_buffer_rows (\d+)$/m.exec(await response.text())?.[1] ?? Number.NaN);
-}
-
 async function queryNumber(sql: string): Promise<number> {
-  const client = new Client({ connectionString: world.databaseUrl });
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ value: string }>(sql);
-    return Number(rows[0]?.value);
-  } finally {
-    await client.end();
-  }
+  const [row] = await queryOnce<{ value: string }>(world.databaseUrl, sql);
+  return Number(row?.value);
 }
 
 test(`${COUNT} faults lose nothing and double nothing (MILLRACE_TEST_SEED=${SEED})`, async () => {
@@ -62,7 +51,7 @@ test(`${COUNT} faults lose nothing and double nothing (MILLRACE_TEST_SEED=${SEED
   const fresh = traffic.next();
   const frame = encodeFrame(fresh.body, await hashToken(token));
   await waitFor(async () => (await sendOnce(address, frame)) === "acknowledged");
-  await waitFor(async () => (await bufferRows()) === 0, {
+  await waitFor(() => world.agent.hasEmptyBuffer(), {
     timeoutMs: 120_000,
     description: "empty buffer",
   });

@@ -37,11 +37,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function readMetric(name: string): Promise<number> {
-  const metrics = await (await fetch(`http://127.0.0.1:${agent.opsPort}/metrics`)).text();
-  return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(metrics)?.[1] ?? Number.NaN);
-}
-
 test(`${KILLS} kill -9 of PostgreSQL under load lose and double nothing (MILLRACE_TEST_SEED=${SEED})`, async () => {
   console.log(`seed ${SEED}`);
   const random = createRandom(SEED);
@@ -54,8 +49,8 @@ test(`${KILLS} kill -9 of PostgreSQL under load lose and double nothing (MILLRAC
     connections: 4,
   });
   for (let kill = 0; kill < KILLS; kill++) {
-    const landed = await readMetric("millrace_drain_batches_total");
-    await waitFor(async () => (await readMetric("millrace_drain_batches_total")) > landed, {
+    const landed = await agent.readMetric("millrace_drain_batches_total");
+    await waitFor(async () => (await agent.readMetric("millrace_drain_batches_total")) > landed, {
       timeoutMs: 40_000,
       description: "a batch that lands",
     });
@@ -68,7 +63,7 @@ test(`${KILLS} kill -9 of PostgreSQL under load lose and double nothing (MILLRAC
     await postgres.start();
   }
   await load.stop();
-  await waitFor(async () => (await readMetric("millrace_buffer_rows")) === 0, {
+  await waitFor(() => agent.hasEmptyBuffer(), {
     timeoutMs: 60_000,
     description: "empty buffer",
   });

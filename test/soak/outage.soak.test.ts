@@ -39,15 +39,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function readMetric(name: string): Promise<number> {
-  const metrics = await (await fetch(`http://127.0.0.1:${agent.opsPort}/metrics`)).text();
-  return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(metrics)?.[1] ?? Number.NaN);
-}
-
 test(`${OUTAGE_SECONDS} s without PostgreSQL under load: nothing lost or doubled, memory flat, few lines, landing within one pause`, async () => {
   const { address } = agent;
   const load = await startLoad({ address, token: TOKEN, run: "out", seed: 3, connections: 4 });
-  await waitFor(async () => (await readMetric("millrace_drain_batches_total")) > 0, {
+  await waitFor(async () => (await agent.readMetric("millrace_drain_batches_total")) > 0, {
     timeoutMs: 20_000,
   });
   const linesBefore = agent.lines.length;
@@ -60,7 +55,7 @@ test(`${OUTAGE_SECONDS} s without PostgreSQL under load: nothing lost or doubled
   }
   const cpu = cpuSeconds(agent.pid) - cpuBefore;
   // It is full, says so to clients, and takes no more than it may hold.
-  expect(await readMetric("millrace_buffer_rows")).toBe(4_000);
+  expect(await agent.readMetric("millrace_buffer_rows")).toBe(4_000);
   const acknowledged = load.acknowledged.length;
   const flat = memory.slice(WARM_UP_SECONDS);
   const growth = Math.max(...flat) - (flat[0] ?? 0);
@@ -73,7 +68,7 @@ test(`${OUTAGE_SECONDS} s without PostgreSQL under load: nothing lost or doubled
   });
   const resumedAfterMs = performance.now() - recoveredAt;
   await load.stop();
-  await waitFor(async () => (await readMetric("millrace_buffer_rows")) === 0, {
+  await waitFor(() => agent.hasEmptyBuffer(), {
     timeoutMs: 60_000,
     description: "empty buffer",
   });

@@ -7,7 +7,8 @@ import {
 } from "@millrace/services";
 import { Client } from "pg";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
-import { countRequests, deadLetters, queryOnce } from "./fixtures/empty-database.ts";
+import { countRequests, deadLetters } from "./fixtures/empty-database.ts";
+import { queryOnce } from "../../../test/setup/query-once.ts";
 import { runPool } from "./fixtures/running-pool.ts";
 import { numbers, request } from "./fixtures/telemetry.ts";
 

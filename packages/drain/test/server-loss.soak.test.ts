@@ -1,7 +1,8 @@
 import { waitFor } from "@millrace/core/testing";
 import { type PostgresService, startPostgres } from "@millrace/services";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { countRequests, queryOnce } from "./fixtures/empty-database.ts";
+import { countRequests } from "./fixtures/empty-database.ts";
+import { queryOnce } from "../../../test/setup/query-once.ts";
 import { runPool } from "./fixtures/running-pool.ts";
 import { numbers, request } from "./fixtures/telemetry.ts";
 

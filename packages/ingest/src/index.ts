@@ -21,8 +21,8 @@ export {
   type FlushOptions,
   type IngestClient,
   type IngestClientEvents,
-  type IngestClientStatus,
 } from "./client/ingest-client.ts";
+export type { IngestClientStatus } from "./client/ingest-client-status.ts";
 export {
   type IngestClientOptions,
   ingestClientOptionsSchema,
@@ -45,7 +45,7 @@ export type { IngestEvents, IngestServer, IngestStatus, Refusal } from "./ingest
 export type { IngestHttpOptions } from "./http/http-options.ts";
 export type { IngestUdpOptions } from "./udp/udp-options.ts";
 export { createIngestServer } from "./ingest-server.ts";
-export type { ListenAddress } from "./listening/listen.ts";
+export type { ListenAddress } from "./listening/listen-address.ts";
 export type { ListenFrom, ListenOptions } from "./listening/listen-options.ts";
 export type { MirrorUpstream, ResolvedMirrorUpstream } from "./mirror/mirror-options.ts";
 export type { MirrorOutcome, MirrorUpstreamStatus } from "./mirror/upstream-mirror.ts";

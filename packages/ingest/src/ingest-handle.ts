@@ -1,6 +1,6 @@
 import type { Component, Listener } from "@millrace/core";
 import type { ResolvedIngestOptions } from "./ingest-options.ts";
-import type { ListenAddress } from "./listening/listen.ts";
+import type { ListenAddress } from "./listening/listen-address.ts";
 import type { MirrorUpstreamStatus } from "./mirror/upstream-mirror.ts";
 import type { RefusalReason } from "./refusal.ts";
 

@@ -33,7 +33,7 @@ import { LingeringClose } from "./lingering-close.ts";
 import { REFUSED } from "./framing/replies.ts";
 import { Acceptor, type AcceptorHandlers } from "./listening/acceptor.ts";
 import { Admission } from "./listening/admission.ts";
-import type { BoundAddress, ListenAddress, ListenTarget } from "./listening/listen.ts";
+import type { BoundAddress, ListenAddress, ListenTarget } from "./listening/listen-address.ts";
 import { assertOneAddress } from "./listening/listen-options.ts";
 import type { SelfProbe } from "./listening/self-probe.ts";
 import { startSelfProbe } from "./listening/start-self-probe.ts";

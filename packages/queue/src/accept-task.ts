@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { queueError } from "./errors.ts";
-import type { AddedTask, NewTask } from "./producer.ts";
+import type { AddedTask, NewTask } from "./new-task.ts";
 import type { ResolvedQueueOptions } from "./queue-options.ts";
 import { validate } from "./standard-schema.ts";
 import type { TaskEnvelope } from "./task.ts";

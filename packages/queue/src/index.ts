@@ -53,7 +53,7 @@ export {
 export type { TokenLimitsOptions, UsageLimits } from "./limits/token-limits-options.ts";
 export type { QueuePartition } from "./partitions/queue-partition.ts";
 export type { RebalanceResult } from "./partitions/rebalance.ts";
-export type { AddedTask, NewTask } from "./producer.ts";
+export type { AddedTask, NewTask } from "./new-task.ts";
 export { anthropicAdapter } from "./providers/anthropic.ts";
 export {
   httpAdapter,
@@ -103,7 +103,6 @@ export type { ChildResults, Children, ChildTask } from "./worker/children.ts";
 export {
   createQueueWorker,
   type QueueWorker,
-  type QueueWorkerEvents,
   type QueueWorkerStatus,
 } from "./worker/queue-worker.ts";
 export type {
@@ -113,3 +112,4 @@ export type {
   TaskHandler,
 } from "./worker/task-context.ts";
 export { type QueueWorkerOptions, queueWorkerOptionsSchema } from "./worker/worker-options.ts";
+export type { QueueWorkerEvents } from "./worker/worker-outcomes.ts";

@@ -18,7 +18,7 @@ import { PartitionSet, partitionKeys } from "./partitions/partition-set.ts";
 import type { OpenPartition, QueuePartition } from "./partitions/queue-partition.ts";
 import type { RebalanceResult } from "./partitions/rebalance.ts";
 import { unfinishedTasks } from "./partitions/tenant-tasks.ts";
-import type { AddedTask, NewTask } from "./producer.ts";
+import type { AddedTask, NewTask } from "./new-task.ts";
 import {
   type QueueOptions,
   queueOptionsSchema,

@@ -8,10 +8,11 @@ import {
   LifecycleComponent,
   type Logger,
 } from "@millrace/core";
-import { Queue as BullmqQueue, Worker } from "bullmq";
+import { type Job, Queue as BullmqQueue, Worker } from "bullmq";
 import { queueError } from "./errors.ts";
-import type { NewTask } from "./producer.ts";
+import type { NewTask } from "./new-task.ts";
 import type { Queue } from "./queue.ts";
+import { addScheduled } from "./scheduled-task.ts";
 
 /** Options of {@link createScheduler}. */
 export interface SchedulerOptions<Input> {
@@ -98,10 +99,7 @@ class BullmqScheduler<Input> extends LifecycleComponent implements Scheduler<Inp
     const common = { connection: client, prefix: keys.bullmqPrefix, skipVersionCheck: true };
     const control = new BullmqQueue(name, common);
     closers.push(() => control.close());
-    const worker = new Worker(name, (job) => this.#tick(job.name, job.timestamp + job.delay, job), {
-      ...common,
-      concurrency: 10,
-    });
+    const worker = new Worker(name, (job) => this.#tick(job), { ...common, concurrency: 10 });
     closers.push(() => worker.close());
     const report = (error: Error) =>
       this.#logger.warn({ err: error }, `${this.name}: ${error.message}`);
@@ -111,18 +109,11 @@ class BullmqScheduler<Input> extends LifecycleComponent implements Scheduler<Inp
     this.#control = control;
   }
 
-  async #tick(scheduleId: string, fallbackAt: number, job: { id?: string; data: unknown }) {
+  #tick(job: Job): Promise<void> {
     // BullMQ names the job of a tick repeat:<schedule>:<milliseconds>.
-    const dueAt = Number(job.id?.split(":").at(-1)) || fallbackAt;
+    const dueAt = Number(job.id?.split(":").at(-1)) || job.timestamp + job.delay;
     const task = job.data as Omit<NewTask<Input>, "jobId">;
-    try {
-      await this.#queue.add({ ...task, jobId: `sched|${scheduleId}|${dueAt}` });
-    } catch (error) {
-      this.#logger.warn(
-        { err: error, scheduleId, tenantId: task.tenantId },
-        "scheduled task refused",
-      );
-    }
+    return addScheduled(this.#queue, { scheduleId: job.name, dueAt, task }, this.#logger);
   }
 
   #running(): BullmqQueue {

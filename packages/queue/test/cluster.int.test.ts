@@ -1,33 +1,23 @@
 import { silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
-import { type RedisCluster, startRedisCluster } from "@millrace/services";
-import { Cluster } from "ioredis";
 import { Registry } from "prom-client";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createEventHub } from "../src/events/event-hub.ts";
 import { findViolations } from "../src/gate/invariants.ts";
 import { createTokenLimits } from "../src/limits/token-limits.ts";
+import { useCluster } from "./support/cluster.ts";
 import { openFixture } from "./support/fixture.ts";
+import { listen } from "./support/listen.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
 
 describe("on a Redis Cluster of three primaries and three replicas", () => {
-  let cluster: RedisCluster;
-  beforeAll(async () => {
-    cluster = await startRedisCluster();
-  }, 60_000);
-  afterAll(() => cluster.stop());
-  const connect = () => {
-    const client = new Cluster(
-      cluster.nodes.map(({ host, port }) => ({ host, port })),
-      { redisOptions: { maxRetriesPerRequest: null }, clusterRetryStrategy: () => 200 },
-    );
-    client.on("error", () => {});
-    return client;
-  };
+  const cluster = useCluster();
 
   it("spreads roles over slots and keeps every cap", async () => {
     const roles = ["copywriter", "seo-specialist", "data-analyst"];
-    const fixtures = await Promise.all(roles.map((role) => openFixture({ role }, connect())));
+    const fixtures = await Promise.all(
+      roles.map((role) => openFixture({ role }, cluster.connect())),
+    );
     const slots = new Set<number>();
     let highest = 0;
     try {
@@ -64,7 +54,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
   });
 
   it("spreads the partitions of one role over primaries, keeps every cap and cancels in all of them", async () => {
-    const fixture = await openFixture({ partitions: 6 }, connect());
+    const fixture = await openFixture({ partitions: 6 }, cluster.connect());
     try {
       const { queue, client } = fixture;
       const slots = await Promise.all(
@@ -113,8 +103,9 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
     }
   });
 
-  it("serves events over sharded publish and subscribe, and takes tokens from one slot", async () => {
-    const fixture = await openFixture({}, connect());
+  it("serves events over sharded publish and subscribe, also those of a moment without connections, and takes tokens from one slot", async () => {
+    const client = cluster.connect();
+    const fixture = await openFixture({}, client);
     const hub = createEventHub({
       connection: fixture.client,
       prefix: fixture.prefix,
@@ -129,19 +120,15 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
     });
     await Promise.all([hub.start(), limits.start()]);
     try {
-      let text = "";
-      const decoder = new TextDecoder();
-      const response = await hub.sse("acme");
-      const reader = response.body?.getReader();
-      void (async () => {
-        for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
-          text += decoder.decode(part.value);
-        }
-      })().catch(() => {});
-      await waitFor(async () => {
-        await hub.publish("acme", { type: "x", data: "hello" });
-        return text.includes('data: "hello"');
-      });
+      const heard = listen(await hub.sse("acme"));
+      await hub.publish("acme", { type: "x", data: 0 });
+      await waitFor(() => heard.data().length === 1);
+      for (const node of client.nodes("all")) {
+        await node.call("CLIENT", "KILL", "TYPE", "pubsub");
+      }
+      for (let n = 1; n < 5; n++) await hub.publish("acme", { type: "x", data: n });
+      await waitFor(() => heard.data().length === 5, { timeoutMs: 20_000 });
+      expect(heard.data()).toEqual([0, 1, 2, 3, 4]);
       const asks = await Promise.all(
         Array.from({ length: 10 }, () =>
           limits.reserve({
@@ -160,7 +147,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
   });
 
   it("goes on after a primary is lost, without losing a task or a cap", async () => {
-    const fixture = await openFixture({}, connect());
+    const fixture = await openFixture({}, cluster.connect());
     try {
       const worker = await fixture.worker({ concurrency: 5, handler: () => Promise.resolve(1) });
       await fixture.queue.pauseTenant("acme");
@@ -172,10 +159,10 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
         })),
       );
       expect(added.filter((task) => task instanceof Error)).toEqual([]);
-      await cluster.healthy();
+      await cluster.servers.healthy();
       const slot = await fixture.client.cluster("KEYSLOT", fixture.queue.gate.routingKeys[0]);
-      await cluster.killNode(Math.min(2, Math.floor(slot / 5_461)));
-      await cluster.healthy();
+      await cluster.servers.killNode(Math.min(2, Math.floor(slot / 5_461)));
+      await cluster.servers.healthy();
       await waitFor(() => fixture.queue.resumeTenant("acme").then(() => true), {
         timeoutMs: 20_000,
       });

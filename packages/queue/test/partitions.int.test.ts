@@ -1,8 +1,9 @@
 import { waitFor } from "@millrace/core/testing";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { rendezvous } from "../src/partitions/rendezvous.ts";
 import { createQueueWorker } from "../src/worker/queue-worker.ts";
 import { type Fixture, openFixture } from "./support/fixture.ts";
+import { homeOf, usePartitioned } from "./support/partitioned.ts";
 import { connect } from "./support/redis.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
 
@@ -21,23 +22,11 @@ function watched(highest: Map<string, number>, running = new Map<string, number>
 }
 
 describe("a role split into partitions", () => {
-  const opened: Fixture[] = [];
+  const { open, opened } = usePartitioned();
   let first: Fixture;
   beforeEach(async () => {
     first = await open(3);
   });
-  afterEach(async () => {
-    for (const fixture of opened.splice(0).toReversed()) await fixture.close();
-  });
-  async function open(partitions: number): Promise<Fixture> {
-    const [shared] = opened;
-    const options = shared && { prefix: shared.prefix, tenants: shared.tenants };
-    const fixture = await openFixture({ partitions, ...options }, connect());
-    opened.push(fixture);
-    return fixture;
-  }
-  const homeOf = async (fixture: Fixture, tenantId: string) =>
-    fixture.client.hget(`${fixture.queue.keys.gate}homes`, tenantId);
 
   it("keeps a tenant in one of them with its exact cap, and counts over all", async () => {
     const { queue } = first;

@@ -311,6 +311,22 @@ describe("a chain of providers", () => {
     await providers.close();
   });
 
+  it("begins no answer again with another provider once its text was shown", async () => {
+    const providers = build();
+    const broken = FORMATS.find(({ name }) => name === "anthropic")?.broken ?? "";
+    server.play(inPieces(broken));
+    const texts: string[] = [];
+    await expect(
+      providers.complete({ ...call, onText: (text) => texts.push(text) }),
+    ).rejects.toMatchObject({ code: "QUEUE_PROVIDER_UNAVAILABLE", retryable: true });
+    expect(texts.join("")).not.toBe("");
+    expect([server.seen.length, second.seen.length]).toEqual([1, 0]);
+    await expect(providers.complete({ ...call, provider: "nobody" })).rejects.toMatchObject({
+      code: "QUEUE_PROVIDER_FAILED",
+    });
+    await providers.close();
+  });
+
   it("stops all processes on a 429 until Retry-After, and asks the next provider meanwhile", async () => {
     const one = build();
     const other = build();

@@ -1,31 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { waitFor } from "@millrace/core/testing";
-import { afterEach, expect, test } from "vitest";
-import { type Fixture, openFixture } from "./support/fixture.ts";
-import { connect, redisService } from "./support/redis.ts";
+import { expect, test } from "vitest";
+import { homeOf, usePartitioned } from "./support/partitioned.ts";
+import { redisService } from "./support/redis.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
 
 const REBALANCER = new URL("fixtures/rebalancer.ts", import.meta.url).pathname;
 const TENANTS = Array.from({ length: 24 }, (_, index) => `t${index}`);
 
-const opened: Fixture[] = [];
-
-afterEach(async () => {
-  for (const fixture of opened.splice(0).toReversed()) await fixture.close();
-});
-
-async function open(partitions: number): Promise<Fixture> {
-  const [shared] = opened;
-  const options = shared && { prefix: shared.prefix, tenants: shared.tenants };
-  const fixture = await openFixture({ partitions, ...options }, connect());
-  opened.push(fixture);
-  return fixture;
-}
-
-async function homeOf(fixture: Fixture, tenantId: string): Promise<string | null> {
-  return fixture.client.hget(`${fixture.queue.keys.gate}homes`, tenantId);
-}
+const { open } = usePartitioned();
 
 test("a rebalance that was killed leaves no tenant closed: it is ended by a worker's upkeep, wherever they now belong", async () => {
   const first = await open(3);

@@ -1,27 +1,16 @@
 import { waitFor } from "@millrace/core/testing";
-import { type RedisCluster, startRedisCluster } from "@millrace/services";
-import { Cluster, Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { RedisCluster } from "@millrace/services";
+import { Redis } from "ioredis";
+import { describe, expect, it } from "vitest";
+import { useCluster } from "./support/cluster.ts";
 import { openFixture } from "./support/fixture.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
 
 describe("on a Redis Cluster of three primaries and three replicas", () => {
-  let cluster: RedisCluster;
-  beforeAll(async () => {
-    cluster = await startRedisCluster();
-  }, 60_000);
-  afterAll(() => cluster.stop());
-  const connect = () => {
-    const client = new Cluster(
-      cluster.nodes.map(({ host, port }) => ({ host, port })),
-      { redisOptions: { maxRetriesPerRequest: null }, clusterRetryStrategy: () => 200 },
-    );
-    client.on("error", () => {});
-    return client;
-  };
+  const cluster = useCluster();
 
   it("loses no task and exceeds no cap while the queue's slot moves between primaries under load", async () => {
-    const fixture = await openFixture({}, connect());
+    const fixture = await openFixture({}, cluster.connect());
     const { queue, client } = fixture;
     const running = new Map<string, number>();
     const done = new Set<string>();
@@ -58,7 +47,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
       await waitFor(() => done.size > 20);
       let moved = 0;
       for (const keysAtOnce of [50, 10, 3]) {
-        moved += await moveSlot(cluster, slot, keysAtOnce);
+        moved += await moveSlot(cluster.servers, slot, keysAtOnce);
         const before = done.size;
         await waitFor(() => done.size > before + 50, { timeoutMs: 30_000 });
       }

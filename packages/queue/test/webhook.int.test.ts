@@ -62,6 +62,7 @@ describe("the webhook adapter", () => {
     "http://[fd00::1]/",
     "http://user:pass@example.com/",
     "file:///etc/passwd",
+    "runtime.example/hook",
   ])("refuses %s before it connects", async (url) => {
     const adapter = build();
     await expect(

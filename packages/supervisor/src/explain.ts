@@ -6,7 +6,7 @@ import { describeExit } from "./process/restart-policy.ts";
 import type { StateStep } from "./process/state-track.ts";
 import type { ManagedProcess } from "./scaling/managed-process.ts";
 import type { OperationStatus } from "./scaling/operation.ts";
-import type { ScheduleStatus } from "./scheduling/scheduled-process.ts";
+import type { ScheduleStatus } from "./scheduling/scheduled-run.ts";
 
 /** Why a process or an instance is as it is. */
 export interface Explanation {

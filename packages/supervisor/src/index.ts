@@ -84,7 +84,12 @@ export type { InstanceState } from "./process/instance-state.ts";
 export type { StateStep } from "./process/state-track.ts";
 export type { Readiness } from "./readiness.ts";
 export type { EndedRun } from "./run-history.ts";
-export type { CanaryOptions, CanaryStatus, CanaryVerdict, CanaryView } from "./scaling/canary.ts";
+export type {
+  CanaryOptions,
+  CanaryStatus,
+  CanaryVerdict,
+  CanaryView,
+} from "./scaling/canary-options.ts";
 export type { ErrorCounts } from "./scaling/canary-verdict.ts";
 export type { ScaleSteps } from "./scaling/managed-process.ts";
 export type {
@@ -94,7 +99,7 @@ export type {
   OperationStatus,
 } from "./scaling/operation.ts";
 export type { PingOptions } from "./scheduling/ping.ts";
-export type { ScheduledRun, ScheduleStatus } from "./scheduling/scheduled-process.ts";
+export type { ScheduledRun, ScheduleStatus } from "./scheduling/scheduled-run.ts";
 export type { InstanceChange, InstanceExit, SupervisorEvents } from "./supervisor-events.ts";
 export type { InstanceStatus, ProcessState, ProcessStatus } from "./supervisor-status.ts";
 export { createSupervisor, type Supervisor, type SupervisorStatus } from "./supervisor.ts";

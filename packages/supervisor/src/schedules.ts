@@ -1,11 +1,8 @@
 import { type Logger, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "./errors.ts";
 import type { Fleet } from "./fleet.ts";
-import {
-  ScheduledProcess,
-  type ScheduledRun,
-  type ScheduleStatus,
-} from "./scheduling/scheduled-process.ts";
+import { ScheduledProcess } from "./scheduling/scheduled-process.ts";
+import type { ScheduledRun, ScheduleStatus } from "./scheduling/scheduled-run.ts";
 
 /** The schedules of all processes that have one. */
 export class Schedules {

@@ -2,9 +2,9 @@ import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import type { LogEntry } from "./logs/log-ring.ts";
 import type { HookRun } from "./process/hooks.ts";
 import type { InstanceState } from "./process/instance-state.ts";
-import type { CanaryStatus } from "./scaling/canary.ts";
+import type { CanaryStatus } from "./scaling/canary-options.ts";
 import type { OperationStatus } from "./scaling/operation.ts";
-import type { ScheduledRun } from "./scheduling/scheduled-process.ts";
+import type { ScheduledRun } from "./scheduling/scheduled-run.ts";
 
 /** One step of one instance. */
 export interface InstanceChange {

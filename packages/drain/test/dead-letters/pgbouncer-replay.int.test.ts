@@ -1,6 +1,7 @@
 import { startPgBouncer, startPostgres } from "@millrace/services";
 import { expect, it, onTestFinished } from "vitest";
-import { countRequests, queryOnce } from "../fixtures/empty-database.ts";
+import { countRequests } from "../fixtures/empty-database.ts";
+import { queryOnce } from "../../../../test/setup/query-once.ts";
 import { countLetters, openDeadLetters, storeLetters } from "./refused-requests.ts";
 
 it("dead letters are listed, replayed and discarded through PgBouncer in transaction mode", async () => {

@@ -5,7 +5,8 @@ import { startPostgres } from "@millrace/services";
 import Sqlite from "better-sqlite3";
 import { Client } from "pg";
 import { expect, it, onTestFinished } from "vitest";
-import { countRequests, emptyDatabase, queryOnce } from "../fixtures/empty-database.ts";
+import { countRequests, emptyDatabase } from "../fixtures/empty-database.ts";
+import { queryOnce } from "../../../../test/setup/query-once.ts";
 import { type RunningPool, runPool } from "../fixtures/running-pool.ts";
 import { request } from "../fixtures/telemetry.ts";
 

@@ -1,5 +1,5 @@
 import { type MetricsRegistry, publishMetric } from "@millrace/core";
-import type { IngestClientStatus } from "./ingest-client.ts";
+import type { IngestClientStatus } from "./ingest-client-status.ts";
 
 /** Publishes a client's counters. @returns a function that withdraws them. */
 export function publishClientMetrics(

@@ -9,7 +9,8 @@ import type { IngestErrorCode } from "../errors.ts";
 import type { LingeringClose } from "../lingering-close.ts";
 import type { RefusalReason } from "../refusal.ts";
 import type { Admission } from "./admission.ts";
-import { type BoundAddress, listen, type ListenTarget } from "./listen.ts";
+import { listen } from "./listen.ts";
+import type { BoundAddress, ListenTarget } from "./listen-address.ts";
 
 /** Over the limits, this many at a time are let down gently; beyond them connections are cut. */
 const MAX_TURNED_AWAY = 256;

@@ -1,6 +1,6 @@
 import { messageOf, MillraceError } from "@millrace/core";
 import type { IngestErrorCode } from "../errors.ts";
-import type { ListenTarget } from "./listen.ts";
+import type { ListenTarget } from "./listen-address.ts";
 
 /** What became of an attempt to listen, with the way out. */
 export function listenFailed(error: unknown, target: ListenTarget): MillraceError<IngestErrorCode> {

@@ -1,5 +1,6 @@
 import { chmodSync } from "node:fs";
 import type { ListenOptions as NodeListenOptions, Server } from "node:net";
+import type { BoundAddress, ListenTarget } from "./listen-address.ts";
 import { listenFailed } from "./listen-error.ts";
 import type { ListenFrom } from "./listen-options.ts";
 import { removeStaleSocket } from "./unix-socket.ts";
@@ -10,23 +11,6 @@ import { removeStaleSocket } from "./unix-socket.ts";
  * after a second, and the client gives up after half of one.
  */
 const BACKLOG = 4_096;
-
-/** Where a server listens. */
-export interface ListenAddress {
-  host: string;
-  port: number;
-}
-
-/** Where a server listens, when it may be a Unix socket. */
-export type BoundAddress = ListenAddress | { path: string };
-
-/** {@link ListenOptions} that say where to listen, after defaults. */
-export interface ListenTarget extends ListenAddress {
-  path?: string | undefined;
-  socketMode: number;
-  reusePort: boolean;
-  listen?: ListenFrom | undefined;
-}
 
 /** @throws {@link MillraceError} `INGEST_LISTEN_FAILED` or `INGEST_REUSE_PORT_UNSUPPORTED`. */
 export async function listen(server: Server, target: ListenTarget): Promise<BoundAddress> {

@@ -3,7 +3,7 @@ import { connect as connectTls } from "node:tls";
 import { type Health, type Logger, messageOf } from "@millrace/core";
 import { writeFrame } from "../client/frame-writer.ts";
 import { ACCEPTED, REFUSED } from "../framing/replies.ts";
-import type { BoundAddress } from "./listen.ts";
+import type { BoundAddress } from "./listen-address.ts";
 
 const MAX_WAIT_MS = 5_000;
 const FAILURES_UNTIL_UNHEALTHY = 2;

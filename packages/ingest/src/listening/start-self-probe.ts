@@ -1,7 +1,7 @@
 import type { Logger } from "@millrace/core";
 import { tokenHash } from "../auth/token-hash.ts";
 import type { ResolvedIngestOptions } from "../ingest-options.ts";
-import type { BoundAddress } from "./listen.ts";
+import type { BoundAddress } from "./listen-address.ts";
 import { SelfProbe } from "./self-probe.ts";
 
 const DEFAULT_INTERVAL_MS = 10_000;

@@ -4,7 +4,7 @@ import { messageOf, MillraceError } from "@millrace/core";
 import type { ConnectionContext } from "../connection.ts";
 import type { IngestErrorCode } from "../errors.ts";
 import { type Frame, FrameReader } from "../framing/frame-reader.ts";
-import type { ListenAddress } from "../listening/listen.ts";
+import type { ListenAddress } from "../listening/listen-address.ts";
 import type { RefusalReason } from "../refusal.ts";
 import { storeRefusal } from "../store-refusal.ts";
 

@@ -2,7 +2,7 @@ import { type CloserStack, MillraceError, sleep } from "@millrace/core";
 import type { Job } from "bullmq";
 import { gateKeys, type GateKeys } from "../gate/gate-keys.ts";
 import type { QueueCounters } from "../metrics.ts";
-import type { AddedTask, NewTask } from "../producer.ts";
+import type { AddedTask, NewTask } from "../new-task.ts";
 import type { ResolvedQueueOptions } from "../queue-options.ts";
 import { type RedisClient, scanKeys } from "../redis-client.ts";
 import type { TaskEnvelope } from "../task.ts";

@@ -4,7 +4,7 @@ import { estimateInputTokens, UsageEstimator } from "../limits/usage-estimator.t
 import { inSpan } from "../tracing.ts";
 import { GuardedProvider } from "./guarded-provider.ts";
 import type { Completion, CompletionOptions, CompletionRequest } from "./provider.ts";
-import { rateLimited } from "./provider-errors.ts";
+import { providerFailed, rateLimited } from "./provider-errors.ts";
 import {
   providerEntriesSchema,
   type ProviderEntry,
@@ -35,7 +35,8 @@ export interface Providers {
    *
    * @throws {@link MillraceError} `QUEUE_PROVIDER_RATE_LIMITED` when all are limited: a worker puts the
    * task off for `details.waitMs` when a handler lets it pass; `QUEUE_PROVIDER_UNAVAILABLE` when all are
-   * away; `QUEUE_PROVIDER_FAILED` for a request that no retry mends.
+   * away, or one broke off after `onText` had some of its answer; `QUEUE_PROVIDER_FAILED` for a
+   * request that no retry mends.
    */
   complete(call: ProviderCall): Promise<ProviderAnswer>;
   close(): Promise<void>;
@@ -75,6 +76,17 @@ export function createProviders(
   async function complete(call: ProviderCall): Promise<ProviderAnswer> {
     let waitMs = Number.POSITIVE_INFINITY;
     let failure: unknown;
+    let hasText = false;
+    const { onText } = call;
+    const relayed: ProviderCall = {
+      ...call,
+      onText:
+        onText &&
+        ((text) => {
+          hasText = true;
+          onText(text);
+        }),
+    };
     for (const provider of chain(call)) {
       const { name } = provider.entry;
       if (!(await provider.mayAsk())) {
@@ -83,9 +95,10 @@ export function createProviders(
         continue;
       }
       try {
-        return { ...(await ask(provider, call)), provider: name };
+        return { ...(await ask(provider, relayed)), provider: name };
       } catch (error) {
-        if (!MillraceError.is(error) || !error.retryable) throw error;
+        // Text that was shown cannot be taken back: nobody else begins the answer again.
+        if (hasText || !MillraceError.is(error) || !error.retryable) throw error;
         failure = error;
         const { waitMs: mine } = error.details;
         if (typeof mine === "number") waitMs = Math.min(waitMs, mine);
@@ -103,7 +116,7 @@ export function createProviders(
     const found = new Set<GuardedProvider>();
     const overflows: GuardedProvider[] = [];
     let next = guarded.get(call.provider ?? parsed[0]?.name ?? "");
-    if (!next) throw new TypeError(`provider ${call.provider} was not given to createProviders`);
+    if (!next) throw providerFailed(call.provider ?? "", "was not given to createProviders");
     while (next && !found.has(next)) {
       found.add(next);
       const overflow = guarded.get(next.entry.overflow ?? "");

@@ -6,7 +6,7 @@ import type { GateKeys } from "../gate/gate-keys.ts";
 import { refusalOf } from "../gate/refusal.ts";
 import { publishQueueMetrics, type QueueCounters } from "../metrics.ts";
 import { partitionKeys } from "../partitions/partition-set.ts";
-import type { AddedTask, NewTask } from "../producer.ts";
+import type { AddedTask, NewTask } from "../new-task.ts";
 import type { Queue, TaskView } from "../queue.ts";
 import type { ResolvedQueueOptions } from "../queue-options.ts";
 import {

@@ -7,7 +7,8 @@ import {
   type Logger,
 } from "@millrace/core";
 import { queueError } from "../errors.ts";
-import type { NewTask } from "../producer.ts";
+import type { NewTask } from "../new-task.ts";
+import { addScheduled } from "../scheduled-task.ts";
 import { assertScheduleId, type Scheduler, type ScheduleTime } from "../scheduler.ts";
 import type { MemoryQueue } from "./memory-queue.ts";
 import type { ScheduleTable, Ticker } from "./schedule-table.ts";
@@ -52,16 +53,8 @@ export class MemoryScheduler extends LifecycleComponent implements Scheduler<unk
 
   #open(closers: CloserStack): void {
     const { tickers } = this.#queue.kept.schedules;
-    const ticker: Ticker = (scheduleId, dueAt, task) => {
-      this.#queue
-        .add({ ...task, jobId: `sched|${scheduleId}|${dueAt}` })
-        .catch((error: unknown) =>
-          this.#logger.warn(
-            { err: error, scheduleId, tenantId: task.tenantId },
-            "scheduled task refused",
-          ),
-        );
-    };
+    const ticker: Ticker = (scheduleId, dueAt, task) =>
+      void addScheduled(this.#queue, { scheduleId, dueAt, task }, this.#logger);
     tickers.add(ticker);
     closers.push(() => tickers.delete(ticker));
   }

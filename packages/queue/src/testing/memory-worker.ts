@@ -6,18 +6,17 @@ import {
   Lifecycle,
   LifecycleComponent,
   type Listener,
-  type Logger,
   messageOf,
-  TypedEmitter,
 } from "@millrace/core";
 import { queueError } from "../errors.ts";
 import type { TenantLimits } from "../gate/tenant-limits.ts";
-import { publishWorkerMetrics, taskHistograms, type WorkerCounters } from "../metrics.ts";
+import { publishWorkerMetrics, taskHistograms } from "../metrics.ts";
 import type { TenantAllocation } from "../tenants/tenant-allocation.ts";
 import { CANCELLED, cancelledRun, deferLimit, startLimit } from "../worker/final-failures.ts";
 import { type PutOffReason, putOffReason } from "../worker/put-off.ts";
-import type { QueueWorker, QueueWorkerEvents, QueueWorkerStatus } from "../worker/queue-worker.ts";
+import type { QueueWorker, QueueWorkerStatus } from "../worker/queue-worker.ts";
 import type { ResolvedQueueWorkerOptions } from "../worker/worker-options.ts";
+import { type QueueWorkerEvents, WorkerOutcomes } from "../worker/worker-outcomes.ts";
 import type { KeptQueue } from "./kept-queue.ts";
 import { runInMemory } from "./memory-run.ts";
 import type { MemoryStore } from "./memory-store.ts";
@@ -32,18 +31,9 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
   concurrency: number;
   readonly #kept: KeptQueue;
   readonly #store: MemoryStore;
-  readonly #logger: Logger;
-  readonly #emitter: TypedEmitter<QueueWorkerEvents>;
+  readonly #outcomes: WorkerOutcomes;
   readonly #shutdown = new AbortController();
   readonly #runs = new Set<Promise<void>>();
-  readonly #counters: WorkerCounters = {
-    completed: 0,
-    failed: 0,
-    retried: 0,
-    parked: 0,
-    deferred: 0,
-    cancelled: 0,
-  };
   protected readonly lifecycle: Lifecycle;
   #isTaking = false;
 
@@ -54,10 +44,7 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
     this.concurrency = options.concurrency;
     this.#kept = kept;
     this.#store = store;
-    this.#logger = options.logger ?? defaultLogger();
-    this.#emitter = new TypedEmitter((error) =>
-      this.#logger.error({ err: error }, "a worker listener threw"),
-    );
+    this.#outcomes = new WorkerOutcomes(options.logger ?? defaultLogger());
     this.lifecycle = new Lifecycle({
       name: this.name,
       open: (closers) => this.#open(closers),
@@ -69,7 +56,7 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
     event: Name,
     listener: Listener<QueueWorkerEvents[Name]>,
   ): () => void {
-    return this.#emitter.on(event, listener);
+    return this.#outcomes.on(event, listener);
   }
 
   setConcurrency(concurrency: number): void {
@@ -78,7 +65,7 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
   }
 
   status(): QueueWorkerStatus {
-    return { ...this.#counters, running: this.#runs.size };
+    return { ...this.#outcomes.counters, running: this.#runs.size };
   }
 
   health(): Health {
@@ -145,9 +132,7 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
       histograms.runSeconds.observe({ role }, (clock.now() - startedAt) / 1_000);
     }
     this.#kept.complete(task, storedCopy(result));
-    this.#counters.completed++;
-    const { taskId, tenantId } = task;
-    this.#emitter.emit("task:completed", { taskId, tenantId, result });
+    this.#outcomes.completed(task, result);
   }
 
   #putOff(task: TaskRecord, reason: PutOffReason, limits: TenantLimits): void {
@@ -170,29 +155,23 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
   }
 
   #fail(task: TaskRecord, failure: Error): void {
-    const { taskId, tenantId, isCancelled } = task;
+    const { isCancelled } = task;
     const error = isCancelled ? cancelledRun() : failure;
     const isUnrecoverable = error.name === "UnrecoverableError";
     const isFinal = isUnrecoverable || task.attemptsMade + 1 >= task.attempts;
     if (isCancelled) {
       this.#kept.endCancelled(task, error.message);
-      this.#counters.cancelled++;
     } else {
       // BullMQ waits between half and all of it.
       const retryInMs = this.options.queue.options.retryBackoffMs * 2 ** task.attemptsMade;
       this.#kept.fail(task, error.message, isFinal ? undefined : retryInMs);
-      if (isFinal) this.#counters.failed++;
-      else this.#counters.retried++;
     }
-    this.#emitter.emit("task:failed", { taskId, tenantId, error, isFinal });
+    this.#outcomes.failed(task, error, { isFinal, isCancelled });
   }
 
   #tellPutOff(task: TaskRecord, reason: string): void {
-    const { taskId, tenantId } = task;
     task.putOffs++;
-    if (reason === "slot") this.#counters.parked++;
-    else if (reason === "defer" || reason === "shutdown") this.#counters.deferred++;
-    this.#emitter.emit("task:put-off", { taskId, tenantId, reason });
+    this.#outcomes.putOff(task, reason);
   }
 
   #open(closers: CloserStack): void {
@@ -203,7 +182,7 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
         `${queue.name} is ${queue.state}: start it before its workers`,
       );
     }
-    closers.push(publishWorkerMetrics(queue.role, this.#counters, metrics));
+    closers.push(publishWorkerMetrics(queue.role, this.#outcomes.counters, metrics));
     this.#isTaking = pressure?.pressure !== "closed";
     const withdraw = pressure?.on("change", ({ to }) => {
       if (to === "closed") this.#isTaking = false;

@@ -1,4 +1,4 @@
-import type { AddedTask } from "../producer.ts";
+import type { AddedTask } from "../new-task.ts";
 import type { KeptQueue } from "./kept-queue.ts";
 
 /** Stores one task per key and window, if there is a key; later ones are answered with the first. */

@@ -1,5 +1,5 @@
 import { defaultRepeatStrategy } from "bullmq";
-import type { NewTask } from "../producer.ts";
+import type { NewTask } from "../new-task.ts";
 import type { ScheduleTime } from "../scheduler.ts";
 import type { ManualClock } from "./fake-clock.ts";
 

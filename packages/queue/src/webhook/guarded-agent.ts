@@ -36,7 +36,8 @@ export function createGuardedAgent(options: GuardedAgentOptions): Agent {
           if (error) return callback(error, []);
           const isAllowed = options.allowedHosts.has(hostname);
           const hidden = addresses.find(({ address }) => isPrivateAddress(address));
-          if (hidden && !isAllowed) return callback(refused(hostname, hidden.address), []);
+          if (hidden && !isAllowed)
+            return callback(refused(hostname, notPublic(hidden.address)), []);
           return callback(null, addresses);
         });
       },
@@ -49,20 +50,25 @@ export function createGuardedAgent(options: GuardedAgentOptions): Agent {
  *
  * @throws {@link MillraceError} `QUEUE_URL_REFUSED`.
  */
-export function assertPublicUrl(url: URL, allowedHosts: ReadonlySet<string>): void {
+export function assertPublicUrl(text: string, allowedHosts: ReadonlySet<string>): void {
+  const url = URL.parse(text);
+  if (url === null) throw refused(text, "it is no URL");
   const host = url.hostname.startsWith("[") ? url.hostname.slice(1, -1) : url.hostname;
   if (url.protocol !== "https:" && url.protocol !== "http:")
-    throw refused(url.protocol, "not HTTP");
-  if (url.username !== "" || url.password !== "") throw refused(host, "credentials in the URL");
+    throw refused(url.href, "it is not HTTP");
+  if (url.username !== "" || url.password !== "")
+    throw refused(host, "its URL has credentials in it");
   // Sockets connect to a literal address without a lookup.
   if (isIP(host) !== 0 && isPrivateAddress(host) && !allowedHosts.has(host))
-    throw refused(host, host);
+    throw refused(host, notPublic(host));
+}
+
+function notPublic(address: string): string {
+  return `${address} is not public: add the host to allowedHosts if it may be called`;
 }
 
 function refused(host: string, why: string) {
-  return queueError(
-    "QUEUE_URL_REFUSED",
-    `${host} may not be called (${why} is not public): use a public address or add the host to allowedHosts`,
-    { details: { host } },
-  );
+  return queueError("QUEUE_URL_REFUSED", `${host} may not be called, ${why}`, {
+    details: { host },
+  });
 }

@@ -31,7 +31,7 @@ export interface WebhookAdapter {
    * POSTs `{ payload, callback }` and returns once the receiver has accepted it with a 2xx. Redirects are
    * not followed.
    *
-   * @throws {@link MillraceError} `QUEUE_URL_REFUSED` for addresses that are not public,
+   * @throws {@link MillraceError} `QUEUE_URL_REFUSED` for what is no URL or not public,
    * `QUEUE_PROVIDER_RATE_LIMITED`, `QUEUE_PROVIDER_UNAVAILABLE`, `QUEUE_PROVIDER_FAILED`.
    */
   dispatch(
@@ -58,7 +58,7 @@ export function createWebhookAdapter(options: WebhookAdapterOptions): WebhookAda
   });
   return {
     async dispatch(url, payload, { registration, signal }) {
-      assertPublicUrl(new URL(url), allowedHosts);
+      assertPublicUrl(url, allowedHosts);
       const body = JSON.stringify({ payload, callback: registration });
       const { idempotencyKey } = registration;
       const timeout = AbortSignal.timeout(resolved.timeoutMs);

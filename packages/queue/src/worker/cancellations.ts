@@ -1,7 +1,7 @@
 import type { CloserStack, Logger } from "@millrace/core";
-import { Cluster } from "ioredis";
 import type { QueuePartition } from "../partitions/queue-partition.ts";
-import { duplicateClient, type RedisClient } from "../redis-client.ts";
+import type { RedisClient } from "../redis-client.ts";
+import { RedisSubscriber } from "../redis-subscriber.ts";
 
 /** How long an id is remembered that was cancelled while its run was on its way here, in milliseconds. */
 const REMEMBER_MS = 60_000;
@@ -20,12 +20,10 @@ interface CancelTarget {
  * only makes haste: after a broken connection the marks of what runs are read.
  */
 export class Cancellations {
-  readonly #targets: readonly CancelTarget[];
   readonly #logger: Logger;
   readonly #recent = new Map<string, number>();
 
-  constructor(targets: readonly CancelTarget[], logger: Logger) {
-    this.#targets = targets;
+  constructor(logger: Logger) {
     this.#logger = logger;
   }
 
@@ -44,28 +42,28 @@ export class Cancellations {
     this.#recent.set(taskId, now);
   }
 
-  async open(client: RedisClient, closers: CloserStack): Promise<void> {
-    const isSharded = client instanceof Cluster;
-    const subscriber = isSharded
-      ? client.duplicate(undefined, { shardedSubscribers: true })
-      : duplicateClient(client);
-    subscriber.on("error", (error: unknown) =>
-      this.#logger.warn({ err: error }, "cancellations are not heard of"),
-    );
-    closers.push(() => subscriber.disconnect());
-    const targets = new Map(this.#targets.map((one) => [one.partition.gate.cancelChannel, one]));
-    subscriber.on(isSharded ? "smessage" : "message", (channel: string, taskId: string) => {
-      this.add(taskId);
-      targets.get(channel)?.cancel(taskId);
+  async open(
+    client: RedisClient,
+    targets: readonly CancelTarget[],
+    closers: CloserStack,
+  ): Promise<void> {
+    const byChannel = new Map(targets.map((one) => [one.partition.gate.cancelChannel, one]));
+    const isUnheard = (error: unknown) =>
+      this.#logger.warn({ err: error }, "cancellations are not heard of");
+    const subscriber = new RedisSubscriber(client, {
+      onMessage: (channel, taskId) => {
+        this.add(taskId);
+        byChannel.get(channel)?.cancel(taskId);
+      },
+      onReturn: () => void this.#catchUp(targets).catch(isUnheard),
+      onError: isUnheard,
     });
-    for (const channel of targets.keys()) {
-      await (isSharded ? subscriber.ssubscribe(channel) : subscriber.subscribe(channel));
-    }
-    subscriber.on("ready", () => void this.#catchUp().catch(() => {}));
+    closers.push(() => subscriber.close());
+    for (const channel of byChannel.keys()) await subscriber.subscribe(channel);
   }
 
-  async #catchUp(): Promise<void> {
-    for (const { partition, running, cancel } of this.#targets) {
+  async #catchUp(targets: readonly CancelTarget[]): Promise<void> {
+    for (const { partition, running, cancel } of targets) {
       for (const taskId of running()) {
         const key = `${partition.keys.bullmq}${taskId}`;
         if ((await partition.gate.client.hexists(key, "cx")) === 0) continue;

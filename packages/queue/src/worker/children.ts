@@ -1,6 +1,6 @@
 import { configInvalid } from "@millrace/core";
 import type { Job } from "bullmq";
-import type { AddedTask, NewTask } from "../producer.ts";
+import type { AddedTask, NewTask } from "../new-task.ts";
 import type { Queue } from "../queue.ts";
 import { PutOff } from "./put-off.ts";
 

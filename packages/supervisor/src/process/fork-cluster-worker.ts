@@ -1,13 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import type { Cluster } from "node:cluster";
-import type { LaunchPlan } from "./launch-plan.ts";
-
-/** What a worker of Node's cluster runs. */
-export interface ClusterModule {
-  exec: string;
-  args: string[];
-  execArgv: string[];
-}
+import type { ClusterModule, LaunchPlan } from "./launch-plan.ts";
 
 /** Starts a worker of this process's cluster: where it listens on a port, all of them do. */
 export function forkClusterWorker(module: ClusterModule, plan: LaunchPlan): ChildProcess {

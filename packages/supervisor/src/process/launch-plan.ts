@@ -1,10 +1,16 @@
 import { fileURLToPath } from "node:url";
 import type { ResolvedHook } from "../options/hook-options.ts";
-import type { ClusterModule } from "./fork-cluster-worker.ts";
 import { fillHooks } from "./hooks.ts";
 import { interpolate, type Variables } from "./interpolate.ts";
 import { hasIpc, type ProcessSpec } from "./process-spec.ts";
 import { resolveUser } from "./user-ids.ts";
+
+/** What a worker of Node's cluster runs. */
+export interface ClusterModule {
+  exec: string;
+  args: string[];
+  execArgv: string[];
+}
 
 /** Everything that it takes to start one instance. */
 export interface LaunchPlan {

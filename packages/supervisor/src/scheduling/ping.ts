@@ -1,4 +1,4 @@
-import type { ScheduledRun } from "./scheduled-process.ts";
+import type { ScheduledRun } from "./scheduled-run.ts";
 
 /** Addresses that hear of scheduled runs, as of a service that alerts when one stays away. */
 export interface PingOptions {

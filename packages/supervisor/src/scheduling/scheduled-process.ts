@@ -5,34 +5,9 @@ import type { ManagedProcess } from "../scaling/managed-process.ts";
 import { lowestFreeNumbers } from "../scaling/victims.ts";
 import { lastRun } from "./cron.ts";
 import { pingRun } from "./ping.ts";
+import type { ScheduledRun, ScheduleStatus } from "./scheduled-run.ts";
 
 const HISTORY_LENGTH = 100;
-
-/** One firing of a schedule. */
-export interface ScheduledRun {
-  id: string;
-  process: string;
-  /** Set once it has an instance. */
-  instance: string | undefined;
-  trigger: "schedule" | "missed" | "manual";
-  /** ISO 8601. */
-  startedAt: string;
-  endedAt: string | undefined;
-  outcome: "queued" | "running" | "succeeded" | "failed" | "timed-out" | "skipped";
-  exitCode: number | undefined;
-}
-
-/** What a schedule does and will do. */
-export interface ScheduleStatus {
-  process: string;
-  cron: string;
-  timezone: string;
-  overlap: "skip" | "queue" | "parallel";
-  state: "idle" | "running" | "paused";
-  /** ISO 8601; `null` while it is paused. */
-  nextRunAt: string | null;
-  lastRun: ScheduledRun | null;
-}
 
 /** Starts one instance of a process as a oneshot at each time of its schedule. */
 export class ScheduledProcess {

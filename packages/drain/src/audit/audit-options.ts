@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type PostgresDestination, postgresDestinationSchema } from "../postgres.ts";
 import type { DrainSchema } from "../schema/drain-schema.ts";
 import type { TableDefinition } from "../schema/table.ts";

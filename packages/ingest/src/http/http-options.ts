@@ -1,5 +1,5 @@
 import type { TlsOptions } from "node:tls";
-import { z } from "zod";
+import * as z from "zod";
 import { addressSchema, tlsSchema } from "../listening/listen-options.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { BlockList, isIP, type Server } from "node:net";
 import type { TlsOptions } from "node:tls";
 import { configInvalid } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 
 /** A socket that is bound already, by another process or another part of this one. */
 export type ListenFrom =

@@ -7,7 +7,7 @@ import {
   type Logger,
   TypedEmitter,
 } from "@millrace/core";
-import { ManagementApi } from "./api/management-api.ts";
+import { ApiHandler } from "./api/api-handler.ts";
 import { Autoscalers } from "./autoscale/autoscalers.ts";
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import { ConnectionWatch } from "./listener/connection-watch.ts";
@@ -67,7 +67,7 @@ export class SupervisorCore {
   readonly #turns = new LaunchTurns();
   readonly #autoscalers: Autoscalers;
   readonly #state: StateKeeper | undefined;
-  readonly #api: ManagementApi;
+  readonly #api: ApiHandler;
   /** Stops what would start processes by itself. */
   #closeFirst: () => void = () => {};
   readonly #readyFile: ReadyFile | undefined;
@@ -130,7 +130,7 @@ export class SupervisorCore {
       usage: (instance) => this.#memory.usage(instance),
       opinions: () => this.#autoscalers.opinions(),
     });
-    this.#api = new ManagementApi(this, this.options.api);
+    this.#api = new ApiHandler(this, this.options.api);
     this.lifecycle = new Lifecycle({
       name: "supervisor",
       open: (closers, signal) => this.#open(closers, signal),
@@ -214,7 +214,7 @@ export class SupervisorCore {
   }
 
   fetch(request: Request): Promise<Response> {
-    return this.#api.fetch(request);
+    return this.#api.fetch(request, undefined);
   }
 
   whenReady(name: string | undefined, timeoutMs: number): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from "../host/clock.ts";
 import type { ResolvedProbe } from "../options/probe-options.ts";
 import type { Probe, ProbeAnswer } from "./probe.ts";
 
@@ -10,7 +11,8 @@ export class ProbeLoop {
   readonly #options: ResolvedProbe;
   readonly #onVerdict: OnVerdict;
   readonly #eagerMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  #timer: Timer | undefined;
   #abort = new AbortController();
   #verdict: boolean | undefined;
   #streak = 0;
@@ -21,11 +23,13 @@ export class ProbeLoop {
     probe: Probe,
     options: ResolvedProbe,
     onVerdict: OnVerdict,
+    clock: Clock,
     eagerMs = Number.POSITIVE_INFINITY,
   ) {
     this.#probe = probe;
     this.#options = options;
     this.#onVerdict = onVerdict;
+    this.#clock = clock;
     this.#eagerMs = eagerMs;
   }
 
@@ -34,28 +38,28 @@ export class ProbeLoop {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     this.#abort.abort();
   }
 
   /** Asks now instead of at the next interval. */
   hurry(): void {
     if (this.#timer === undefined || this.#abort.signal.aborted) return;
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     this.#schedule(0);
   }
 
   #schedule(delayMs: number): void {
-    this.#timer = setTimeout(() => void this.#ask(), delayMs);
+    this.#timer = this.#clock.setTimeout(() => void this.#ask(), delayMs);
     this.#timer.unref();
   }
 
   async #ask(): Promise<void> {
     this.#timer = undefined;
     const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), this.#options.timeoutMs);
+    const timer = this.#clock.setTimeout(() => timeout.abort(), this.#options.timeoutMs);
     const answer = await this.#probe(AbortSignal.any([timeout.signal, this.#abort.signal]));
-    clearTimeout(timer);
+    timer.close();
     if (this.#abort.signal.aborted) return;
     this.#count(answer);
     // The listener may have stopped this loop.

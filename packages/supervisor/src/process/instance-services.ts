@@ -1,4 +1,5 @@
 import type { Logger } from "@millrace/core";
+import type { SupervisorHost } from "../host/supervisor-host.ts";
 import type { InstanceReports } from "../supervisor-events.ts";
 import type { Variables } from "./interpolate.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
@@ -15,4 +16,5 @@ export interface InstanceServices {
   turns: LaunchTurns;
   reports: InstanceReports;
   logger: Logger;
+  host: SupervisorHost;
 }

@@ -1,7 +1,7 @@
+import type { Timer } from "../host/clock.ts";
 import type { RestartReason } from "../supervisor-events.ts";
-import type { LaunchTurns } from "./launch-turns.ts";
+import type { InstanceServices } from "./instance-services.ts";
 import { type ProcessSpec, restartModeOf } from "./process-spec.ts";
-import type { RestartBudget } from "./restart-budget.ts";
 import { decideRestart, type Exit } from "./restart-policy.ts";
 
 /** What follows an exit: an end, or a start after a wait. */
@@ -14,16 +14,14 @@ export class RestartControl {
   /** Restarts so far, by reason. */
   readonly counts = new Map<RestartReason, number>();
   readonly #spec: ProcessSpec;
-  readonly #budget: RestartBudget;
-  readonly #turns: LaunchTurns;
+  readonly #services: Pick<InstanceServices, "budget" | "turns" | "host">;
   #level = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #nextStartAt: number | undefined;
 
-  constructor(spec: ProcessSpec, budget: RestartBudget, turns: LaunchTurns) {
+  constructor(spec: ProcessSpec, services: Pick<InstanceServices, "budget" | "turns" | "host">) {
     this.#spec = spec;
-    this.#budget = budget;
-    this.#turns = turns;
+    this.#services = services;
   }
 
   /** Restarts so far, whatever the reason. */
@@ -46,11 +44,12 @@ export class RestartControl {
   /** Judges an exit, and counts it when a restart follows. */
   judge(exit: Exit, uptimeMs: number, kind: RestartReason): Aftermath {
     const policy = { ...this.#spec.options, restart: restartModeOf(this.#spec) };
-    const decision = decideRestart(exit, uptimeMs, this.#level, policy);
+    const { budget, host } = this.#services;
+    const decision = decideRestart(exit, uptimeMs, this.#level, policy, () => host.random());
     this.#level = decision.level;
     if (decision.action === "end") return { action: "end", state: decision.state };
     this.count(kind);
-    const heldMs = decision.stable ? 0 : this.#budget.take(performance.now());
+    const heldMs = decision.stable ? 0 : budget.take(host.clock.monotonicMs());
     return {
       action: "restart",
       state: decision.crashloop ? "crashloop" : "backoff",
@@ -66,14 +65,15 @@ export class RestartControl {
   /** Runs `launch` after the wait, in a turn of its own. */
   schedule(delayMs: number, launch: () => void): void {
     this.cancel();
-    this.#nextStartAt = Date.now() + delayMs;
-    const takeTurn = (): void => this.#turns.add(launch);
+    const { turns, host } = this.#services;
+    this.#nextStartAt = host.clock.now() + delayMs;
+    const takeTurn = (): void => turns.add(launch);
     if (delayMs === 0) takeTurn();
-    else this.#timer = setTimeout(takeTurn, delayMs);
+    else this.#timer = host.clock.setTimeout(takeTurn, delayMs);
   }
 
   cancel(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     this.#nextStartAt = undefined;
   }
 

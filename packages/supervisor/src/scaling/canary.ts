@@ -1,6 +1,7 @@
-import { MillraceError, sleep } from "@millrace/core";
+import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { Fleet } from "../fleet.ts";
+import { sleep } from "../host/clock.ts";
 import { mergeProcessOptions, type ProcessPatch } from "../options/merge-process-options.ts";
 import { judgeErrorRates, type ErrorCounts } from "./canary-verdict.ts";
 import type { ManagedProcess } from "./managed-process.ts";
@@ -141,14 +142,15 @@ class CanaryRun {
 
   async #hold(): Promise<{ verdict: CanaryVerdict; reason: string }> {
     const { holdMs, intervalMs = DEFAULT_INTERVAL_MS } = this.#options;
-    const startedAt = performance.now();
+    const { clock } = this.#process;
+    const startedAt = clock.monotonicMs();
     for (;;) {
-      const elapsedMs = performance.now() - startedAt;
+      const elapsedMs = clock.monotonicMs() - startedAt;
       const answer = await this.#ask(elapsedMs);
       if (answer.verdict !== "continue") return answer;
       const leftMs = holdMs - elapsedMs;
       if (leftMs <= 0) return answer;
-      await sleep(Math.min(intervalMs, leftMs), this.#context.signal);
+      await sleep(clock, Math.min(intervalMs, leftMs), this.#context.signal);
       this.#context.signal.throwIfAborted();
     }
   }

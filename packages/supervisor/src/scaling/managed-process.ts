@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { MillraceError, sleep } from "@millrace/core";
+import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
+import { type Clock, sleep } from "../host/clock.ts";
 import { Instance } from "../process/instance.ts";
 import type { InstanceServices } from "../process/instance-services.ts";
 import type { ProcessSpec } from "../process/process-spec.ts";
@@ -28,6 +28,7 @@ export interface ProcessReports {
 export class ManagedProcess {
   readonly name: string;
   readonly operations: OperationQueue;
+  readonly clock: Clock;
   /** Instances by number. */
   readonly instances = new Map<number, Instance>();
   /** Instances on their way out, replaced or surplus. */
@@ -55,7 +56,10 @@ export class ManagedProcess {
     this.spec = spec;
     this.#services = services;
     this.#reports = reports;
-    this.operations = new OperationQueue(spec.name, (status) => reports.onOperation(status));
+    this.clock = services.host.clock;
+    this.operations = new OperationQueue(spec.name, this.clock, (status) =>
+      reports.onOperation(status),
+    );
   }
 
   get desired(): number {
@@ -111,7 +115,7 @@ export class ManagedProcess {
       else stopping.push(...this.#retireSurplus(batch, reason));
       const done = total - Math.abs(desired - this.current);
       progress(done, total, `${this.current} of ${desired} instances`);
-      if (this.current !== desired && delayMs > 0) await sleep(delayMs, signal);
+      if (this.current !== desired && delayMs > 0) await sleep(this.clock, delayMs, signal);
     }
     stopping.push(...this.#retireEnded(desired));
     await abortable(Promise.all(stopping), signal);
@@ -169,7 +173,7 @@ export class ManagedProcess {
       signal.throwIfAborted();
       await this.startNumber(number, reason, signal);
       // Starting a process blocks the event loop for milliseconds: let others have their turn.
-      await nextTurn();
+      await this.clock.nextTurn();
     }
   }
 

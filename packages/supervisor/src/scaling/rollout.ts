@@ -1,5 +1,6 @@
-import { messageOf, MillraceError, sleep } from "@millrace/core";
+import { messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
+import { type Clock, sleep } from "../host/clock.ts";
 import type { Instance } from "../process/instance.ts";
 import type { ProcessSpec } from "../process/process-spec.ts";
 import { abortable, type ManagedProcess } from "./managed-process.ts";
@@ -124,7 +125,7 @@ export async function replaceNumber(
   next.start(`generation ${spec.generation}`);
   try {
     await next.whenReady(options.signal);
-    await staysReady(next, options.minReadyMs, options.signal);
+    await staysReady(process.clock, next, options.minReadyMs, options.signal);
   } catch (error) {
     await process.retire(next, "did not become ready");
     if (!options.surge && oldSpec !== undefined) {
@@ -141,13 +142,18 @@ export async function replaceNumber(
   }
 }
 
-async function staysReady(instance: Instance, forMs: number, signal: AbortSignal): Promise<void> {
-  const until = performance.now() + forMs;
+async function staysReady(
+  clock: Clock,
+  instance: Instance,
+  forMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const until = clock.monotonicMs() + forMs;
   for (;;) {
     await instance.whenReady(signal);
-    const leftMs = until - performance.now();
+    const leftMs = until - clock.monotonicMs();
     if (leftMs <= 0) return;
-    await sleep(Math.min(leftMs, 50), signal);
+    await sleep(clock, Math.min(leftMs, 50), signal);
     if (instance.state !== "ready") {
       throw new MillraceError<SupervisorErrorCode>(
         "SUPERVISOR_INSTANCE_FAILED",

@@ -24,7 +24,7 @@ import type { LogEntry } from "./logs/log-ring.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 import type { HookStage } from "./options/hook-options.ts";
 import type { ProcessPatch } from "./options/merge-process-options.ts";
-import { parseSupervisorOptions, readHostCapacity } from "./options/parse-supervisor-options.ts";
+import { type HostCapacity, parseSupervisorOptions } from "./options/parse-supervisor-options.ts";
 import type { ResolvedSupervisorOptions, SupervisorOptions } from "./options/supervisor-options.ts";
 import { instanceVariables, planLaunch } from "./process/launch-plan.ts";
 import { LaunchTurns } from "./process/launch-turns.ts";
@@ -35,6 +35,7 @@ import { type Readiness, ReadyFile, readReadiness } from "./readiness.ts";
 import { ReadyWait } from "./ready-wait.ts";
 import { RunHistory } from "./run-history.ts";
 import { RestartBudget } from "./process/restart-budget.ts";
+import { RestartWave } from "./process/restart-wave.ts";
 import { type CanaryOptions, startCanary } from "./scaling/canary.ts";
 import type { Operation, OperationStatus } from "./scaling/operation.ts";
 import { Schedules } from "./schedules.ts";
@@ -59,7 +60,7 @@ export class SupervisorCore {
   readonly schedules: Schedules;
   readonly runs: RunHistory;
   readonly logger: Logger;
-  readonly capacity = readHostCapacity();
+  readonly capacity: HostCapacity;
   readonly #host: SupervisorHost;
   readonly #contexts: LaunchContexts;
   readonly #memory: MemoryWatch;
@@ -74,10 +75,12 @@ export class SupervisorCore {
   readonly #readyFile: ReadyFile | undefined;
   readonly #readyWait: ReadyWait;
   apiUrl: string | undefined;
+  #acceptsWork = true;
 
   constructor(input: SupervisorOptions, host: SupervisorHost) {
     const { clock } = host;
     this.#host = host;
+    this.capacity = host.capacity;
     this.journal = new EventJournal(JOURNAL_CAPACITY, clock);
     this.runs = new RunHistory(clock);
     this.#turns = new LaunchTurns(clock);
@@ -145,6 +148,12 @@ export class SupervisorCore {
       open: (closers, signal) => this.#open(closers, signal),
       drain: (signal) => this.#drain(signal),
     });
+  }
+
+  /** Whether it may still be told to change something: not once it stops, whatever its state. */
+  get acceptsWork(): boolean {
+    const { state } = this.lifecycle;
+    return this.#acceptsWork && (state === "running" || state === "starting");
   }
 
   statuses(): ProcessStatus[] {
@@ -277,8 +286,8 @@ export class SupervisorCore {
     closers.push(() => connections.stop());
     this.#closeFirst = () => connections.stop();
     this.#autoscalers.start();
-    await this.#runHooks("postStart", signal);
     closers.push(() => this.#autoscalers.close());
+    await this.#runHooks("postStart", signal);
   }
 
   #runHooks(stage: HookStage, signal: AbortSignal): Promise<void> {
@@ -294,6 +303,7 @@ export class SupervisorCore {
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
+    this.#acceptsWork = false;
     await this.#runHooks("preStop", signal).catch(() => {});
     this.schedules.stop();
     this.#closeFirst();
@@ -304,16 +314,20 @@ export class SupervisorCore {
   }
 
   async #stopEverything(force: AbortSignal): Promise<void> {
+    this.#acceptsWork = false;
+    // A start that failed half-way comes here without having been drained.
+    this.schedules.stop();
     await stopAll(this.fleet, force);
   }
 
   #services(spec: ProcessSpec): InstanceServices {
-    const { restarts, windowMs } = spec.options.restartBudget;
     return {
       plan: (current, number) => planLaunch(current, number, this.#contexts.of(current)),
       variables: (current, number) =>
         instanceVariables(current, number, this.#contexts.of(current)),
-      budget: new RestartBudget(restarts, windowMs),
+      budget: new RestartBudget(spec.options.restartBudget),
+      wave: new RestartWave(),
+      siblings: () => this.fleet.process(spec.name).desired,
       turns: this.#turns,
       logger: this.logger,
       host: this.#host,

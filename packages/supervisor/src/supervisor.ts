@@ -122,7 +122,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 export function createSupervisorOn(host: SupervisorHost, options: SupervisorOptions): Supervisor {
   const core = new SupervisorCore(options, host);
   const running = (): SupervisorCore => {
-    if (core.lifecycle.state === "running" || core.lifecycle.state === "starting") return core;
+    if (core.acceptsWork) return core;
     throw new MillraceError<SupervisorErrorCode>(
       "SUPERVISOR_NOT_RUNNING",
       `the supervisor is ${core.lifecycle.state}: call start first, and nothing after close`,

@@ -13,7 +13,9 @@ export class ProbeLoop {
   readonly #eagerMs: number;
   readonly #clock: Clock;
   #timer: Timer | undefined;
-  #abort = new AbortController();
+  /** Of the question that waits for its answer. */
+  #asking: AbortController | undefined;
+  #isStopped = false;
   #verdict: boolean | undefined;
   #streak = 0;
   #last: boolean | undefined;
@@ -39,12 +41,13 @@ export class ProbeLoop {
 
   stop(): void {
     this.#timer?.close();
-    this.#abort.abort();
+    this.#isStopped = true;
+    this.#asking?.abort();
   }
 
   /** Asks now instead of at the next interval. */
   hurry(): void {
-    if (this.#timer === undefined || this.#abort.signal.aborted) return;
+    if (this.#timer === undefined || this.#isStopped) return;
     this.#timer?.close();
     this.#schedule(0);
   }
@@ -56,20 +59,22 @@ export class ProbeLoop {
 
   async #ask(): Promise<void> {
     this.#timer = undefined;
-    const timeout = new AbortController();
-    const timer = this.#clock.setTimeout(() => timeout.abort(), this.#options.timeoutMs);
-    const answer = await this.#probe(AbortSignal.any([timeout.signal, this.#abort.signal]));
+    const asking = new AbortController();
+    this.#asking = asking;
+    const timer = this.#clock.setTimeout(() => asking.abort(), this.#options.timeoutMs);
+    const answer = await this.#probe(asking.signal);
     timer.close();
-    if (this.#abort.signal.aborted) return;
+    this.#asking = undefined;
+    if (this.#isStopped) return;
     this.#count(answer);
     // The listener may have stopped this loop.
-    if (this.#aborted()) return;
+    if (this.#hasStopped()) return;
     const { intervalMs } = this.#options;
     this.#schedule(this.#verdict === true ? intervalMs : Math.min(intervalMs, this.#eagerMs));
   }
 
-  #aborted(): boolean {
-    return this.#abort.signal.aborted;
+  #hasStopped(): boolean {
+    return this.#isStopped;
   }
 
   #count(answer: ProbeAnswer): void {

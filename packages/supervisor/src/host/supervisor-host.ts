@@ -1,3 +1,4 @@
+import type { HostCapacity } from "../options/parse-supervisor-options.ts";
 import type { LogEntry } from "../logs/log-ring.ts";
 import type { LaunchPlan } from "../process/launch-plan.ts";
 import type { CommandOutcome, CommandPlace } from "../process/run-command.ts";
@@ -23,6 +24,7 @@ export interface HostGuardian {
 export interface SupervisorHost {
   readonly clock: Clock;
   readonly guardian: HostGuardian;
+  readonly capacity: HostCapacity;
   /** At least 0, below 1. */
   random(): number;
   /** Starts the process of a plan. Never throws: what can't be started ends at once. */

@@ -1,4 +1,5 @@
 import { captureStack } from "../health/stack-capture.ts";
+import { readHostCapacity } from "../options/parse-supervisor-options.ts";
 import { Guardian } from "../orphans/guardian.ts";
 import { sampleTree } from "../process/resource-sampler.ts";
 import { runCommand } from "../process/run-command.ts";
@@ -11,6 +12,7 @@ export function createSystemHost(): SupervisorHost {
   return {
     clock: systemClock,
     guardian: new Guardian(),
+    capacity: readHostCapacity(),
     random: () => Math.random(),
     launch: startRun,
     runCommand,

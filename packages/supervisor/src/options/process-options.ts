@@ -56,7 +56,11 @@ export interface ProcessOptions {
         crashloopAfter?: number | undefined;
       }
     | undefined;
-  /** Restarts after unstable runs that all instances may spend together. @default 60 per 60_000 ms */
+  /**
+   * Restarts after unstable runs that all instances may spend together.
+   *
+   * @default 60 per 60_000 ms, or one per instance and `backoff.capMs` where that is more
+   */
   restartBudget?: { restarts: number; windowMs: number } | undefined;
   /** Unstable crashes in a row after which an instance stays down; 0 never gives up. @default 0 */
   giveUpAfter?: number | undefined;

@@ -9,17 +9,21 @@ export type Aftermath =
   | { action: "end"; state: "stopped" | "failed" }
   | { action: "restart"; state: "backoff" | "crashloop"; delayMs: number };
 
+type RestartServices = Pick<InstanceServices, "budget" | "wave" | "siblings" | "turns" | "host">;
+
 /** Decides and times the restarts of one instance, and counts them. */
 export class RestartControl {
   /** Restarts so far, by reason. */
   readonly counts = new Map<RestartReason, number>();
   readonly #spec: ProcessSpec;
-  readonly #services: Pick<InstanceServices, "budget" | "turns" | "host">;
+  readonly #services: RestartServices;
   #level = 0;
   #timer: Timer | undefined;
+  /** The launch that is due; another one, or none, takes it back even when its turn has come. */
+  #due: (() => void) | undefined;
   #nextStartAt: number | undefined;
 
-  constructor(spec: ProcessSpec, services: Pick<InstanceServices, "budget" | "turns" | "host">) {
+  constructor(spec: ProcessSpec, services: RestartServices) {
     this.#spec = spec;
     this.#services = services;
   }
@@ -44,16 +48,23 @@ export class RestartControl {
   /** Judges an exit, and counts it when a restart follows. */
   judge(exit: Exit, uptimeMs: number, kind: RestartReason): Aftermath {
     const policy = { ...this.#spec.options, restart: restartModeOf(this.#spec) };
-    const { budget, host } = this.#services;
+    const { budget, wave, siblings, host } = this.#services;
     const decision = decideRestart(exit, uptimeMs, this.#level, policy, () => host.random());
     this.#level = decision.level;
     if (decision.action === "end") return { action: "end", state: decision.state };
     this.count(kind);
-    const heldMs = decision.stable ? 0 : budget.take(host.clock.monotonicMs());
+    const { capMs } = policy.backoff;
+    const nowMs = host.clock.monotonicMs();
+    const instances = siblings();
+    const waveMs = wave.take(nowMs, instances, capMs);
+    // What waits as long as it may begins a little earlier instead, so as not to wait longer.
+    const spreadMs =
+      decision.delayMs + waveMs <= capMs ? decision.delayMs + waveMs : Math.max(0, capMs - waveMs);
+    const heldMs = decision.stable ? 0 : budget.take(nowMs, capMs > 0 ? instances / capMs : 0);
     return {
       action: "restart",
       state: decision.crashloop ? "crashloop" : "backoff",
-      delayMs: Math.max(decision.delayMs, heldMs),
+      delayMs: Math.max(decision.stable ? waveMs : spreadMs, heldMs),
     };
   }
 
@@ -67,13 +78,18 @@ export class RestartControl {
     this.cancel();
     const { turns, host } = this.#services;
     this.#nextStartAt = host.clock.now() + delayMs;
-    const takeTurn = (): void => turns.add(launch);
+    this.#due = launch;
+    const takeTurn = (): void =>
+      turns.add(() => {
+        if (this.#due === launch) launch();
+      });
     if (delayMs === 0) takeTurn();
     else this.#timer = host.clock.setTimeout(takeTurn, delayMs);
   }
 
   cancel(): void {
     this.#timer?.close();
+    this.#due = undefined;
     this.#nextStartAt = undefined;
   }
 

@@ -1,4 +1,4 @@
-import { type Clock, sleep } from "../host/clock.ts";
+import type { Clock } from "../host/clock.ts";
 import type { SupervisorHost } from "../host/supervisor-host.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
 import type { Run } from "./run.ts";
@@ -111,14 +111,21 @@ class Deadline {
   }
 }
 
-async function pause(
+/** Waits `ms` milliseconds, or less when one of `promises` settles or `signal` fires. */
+function pause(
   clock: Clock,
   ms: number,
   promises: Array<Promise<unknown>>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const timer = new AbortController();
-  const either = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
-  await Promise.race([sleep(clock, Math.max(1, ms), either), ...promises]);
-  timer.abort();
+  return new Promise((resolve) => {
+    const end = (): void => {
+      timer.close();
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = clock.setTimeout(end, signal?.aborted === true ? 0 : Math.max(1, ms));
+    signal?.addEventListener("abort", end);
+    for (const promise of promises) void promise.then(end, end);
+  });
 }

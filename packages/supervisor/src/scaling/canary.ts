@@ -113,7 +113,7 @@ class CanaryRun {
         this.#step++;
         await this.#widen(instances);
         const verdict = await this.#hold();
-        if (verdict.verdict === "abort") throw new Error(verdict.reason);
+        if (verdict.verdict === "abort") throw aborted(this.#process.name, verdict.reason);
         if (verdict.verdict === "promote") break;
       }
       await this.#promote();
@@ -209,4 +209,12 @@ class CanaryRun {
     const steps = this.#steps.length;
     this.#onChange({ process: name, state, instances, step: this.#step, steps, reason });
   }
+}
+
+function aborted(name: string, reason: string): MillraceError<SupervisorErrorCode> {
+  return new MillraceError<SupervisorErrorCode>(
+    "SUPERVISOR_CANARY_ABORTED",
+    `the canary of ${name} was aborted: ${reason}`,
+    { details: { process: name } },
+  );
 }

@@ -104,18 +104,21 @@ export class ManagedProcess {
     { signal, progress }: OperationContext,
     reason: string,
   ): Promise<void> {
-    const from = this.current;
-    const total = Math.abs(desired - from);
+    const total = Math.abs(desired - this.current);
     const stopping: Array<Promise<void>> = [];
-    while (this.current !== desired) {
+    const begun = new Set<Instance>();
+    // What has been started and has ended by itself has had its turn, as a oneshot.
+    const reached = (): number =>
+      this.current + [...begun].filter(({ isActive }) => !isActive).length;
+    while (reached() !== desired) {
       signal.throwIfAborted();
-      const missing = desired - this.current;
+      const missing = desired - reached();
       const batch = Math.min(Math.abs(missing), step ?? Number.POSITIVE_INFINITY);
-      if (missing > 0) await this.#startMissing(batch, signal, reason);
+      if (missing > 0) await this.#startMissing(batch, begun, signal, reason);
       else stopping.push(...this.#retireSurplus(batch, reason));
-      const done = total - Math.abs(desired - this.current);
+      const done = total - Math.abs(desired - reached());
       progress(done, total, `${this.current} of ${desired} instances`);
-      if (this.current !== desired && delayMs > 0) await sleep(this.clock, delayMs, signal);
+      if (reached() !== desired && delayMs > 0) await sleep(this.clock, delayMs, signal);
     }
     stopping.push(...this.#retireEnded(desired));
     await abortable(Promise.all(stopping), signal);
@@ -156,6 +159,12 @@ export class ManagedProcess {
     return instance.stop(reason).finally(() => this.retiring.delete(instance));
   }
 
+  /** Waits for what earlier operations have left on its way out: it counts until it is gone. */
+  async whenRetired(signal: AbortSignal): Promise<void> {
+    const stopping = [...this.retiring].map((instance) => instance.stop("replaced"));
+    await abortable(Promise.all(stopping), signal);
+  }
+
   /** @throws {@link MillraceError} `SUPERVISOR_INSTANCE_UNKNOWN` */
   instance(number: number): Instance {
     const instance = this.instances.get(number);
@@ -167,11 +176,16 @@ export class ManagedProcess {
     );
   }
 
-  async #startMissing(count: number, signal: AbortSignal, reason: string): Promise<void> {
-    const taken = new Set(this.active.map(({ number }) => number));
+  async #startMissing(
+    count: number,
+    begun: Set<Instance>,
+    signal: AbortSignal,
+    reason: string,
+  ): Promise<void> {
+    const taken = new Set([...this.active, ...begun].map(({ number }) => number));
     for (const number of lowestFreeNumbers(taken, count)) {
       signal.throwIfAborted();
-      await this.startNumber(number, reason, signal);
+      begun.add(await this.startNumber(number, reason, signal));
       // Starting a process blocks the event loop for milliseconds: let others have their turn.
       await this.clock.nextTurn();
     }

@@ -30,6 +30,7 @@ export class OperationQueue {
   readonly #onChange: (status: OperationStatus) => void;
   #tail: Promise<unknown> = Promise.resolve();
   readonly #unfinished = new Set<QueuedOperation>();
+  #isClosed = false;
 
   constructor(process: string, clock: Clock, onChange: (status: OperationStatus) => void) {
     this.#process = process;
@@ -51,6 +52,10 @@ export class OperationQueue {
       clock: this.#clock,
       onChange: this.#onChange,
     });
+    if (this.#isClosed) {
+      operation.cancel();
+      return operation;
+    }
     this.#unfinished.add(operation);
     this.#tail = this.#runAfter(this.#tail, operation, work);
     return operation;
@@ -66,8 +71,9 @@ export class OperationQueue {
     this.#unfinished.delete(operation);
   }
 
-  /** Cancels everything and waits until no work runs. */
+  /** Cancels everything, now and from now on, and waits until no work runs. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const operation of this.#unfinished) operation.cancel();
     await this.#tail;
   }

@@ -84,6 +84,7 @@ async function replaceAll(
   const failed = new AbortController();
   const abort = AbortSignal.any([signal, failed.signal]);
   let done = 0;
+  await process.whenRetired(signal);
   const work = async (surge: boolean): Promise<void> => {
     for (let number = waiting.shift(); number !== undefined; number = waiting.shift()) {
       if (abort.aborted) return;
@@ -120,7 +121,13 @@ export async function replaceNumber(
   const next = process.createInstance(number, spec);
   // What is counted per instance goes on with its successor.
   for (const [reason, count] of old?.restarts.counts ?? []) next.restarts.counts.set(reason, count);
-  if (old !== undefined && !options.surge) await process.retire(old, "replaced by a rollout");
+  if (old !== undefined && !options.surge) {
+    await process.retire(old, "replaced by a rollout");
+    if (options.signal.aborted) {
+      restore(process, number, oldSpec);
+      options.signal.throwIfAborted();
+    }
+  }
   process.surging.add(next);
   next.start(`generation ${spec.generation}`);
   try {
@@ -128,11 +135,7 @@ export async function replaceNumber(
     await staysReady(process.clock, next, options.minReadyMs, options.signal);
   } catch (error) {
     await process.retire(next, "did not become ready");
-    if (!options.surge && oldSpec !== undefined) {
-      const restored = process.createInstance(number, oldSpec);
-      process.instances.set(number, restored);
-      restored.start("restored after a failed rollout");
-    }
+    if (!options.surge) restore(process, number, oldSpec);
     throw error;
   }
   process.surging.delete(next);
@@ -140,6 +143,13 @@ export async function replaceNumber(
   if (old !== undefined && options.surge) {
     await abortable(process.retire(old, "replaced by a rollout"), options.signal).catch(() => {});
   }
+}
+
+function restore(process: ManagedProcess, number: number, spec: ProcessSpec | undefined): void {
+  if (spec === undefined) return;
+  const restored = process.createInstance(number, spec);
+  process.instances.set(number, restored);
+  restored.start("restored after a failed rollout");
 }
 
 async function staysReady(
@@ -154,6 +164,7 @@ async function staysReady(
     const leftMs = until - clock.monotonicMs();
     if (leftMs <= 0) return;
     await sleep(clock, Math.min(leftMs, 50), signal);
+    signal.throwIfAborted();
     if (instance.state !== "ready") {
       throw new MillraceError<SupervisorErrorCode>(
         "SUPERVISOR_INSTANCE_FAILED",

@@ -3,7 +3,8 @@ import type { SupervisorErrorCode } from "./errors.ts";
 import type { Fleet } from "./fleet.ts";
 import { sleep } from "./host/clock.ts";
 import { isMet, sayCondition } from "./dependency-conditions.ts";
-import { type HostCapacity, initialScale } from "./options/parse-supervisor-options.ts";
+import type { HostCapacity } from "./cgroup/host-capacity.ts";
+import { initialScale } from "./options/parse-supervisor-options.ts";
 import { dependencyLevels } from "./scaling/dependency-order.ts";
 import type { ManagedProcess } from "./scaling/managed-process.ts";
 

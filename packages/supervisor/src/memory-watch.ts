@@ -4,7 +4,7 @@ import type { Instance } from "./process/instance.ts";
 import type { ManagedProcess } from "./scaling/managed-process.ts";
 import { MemoryTrend } from "./memory-trend.ts";
 import type { MemoryLimitKind } from "./supervisor-events.ts";
-import type { ResourceUsage } from "./supervisor-status.ts";
+import type { ResourceUsage } from "./process/resource-usage.ts";
 
 /** Called when an instance is over its limit. */
 export type OnMemoryExceeded = (

@@ -1,7 +1,7 @@
 import type { Logger } from "@millrace/core";
 import type { Fleet } from "../fleet.ts";
 import type { Instance } from "../process/instance.ts";
-import type { ResourceUsage } from "../supervisor-status.ts";
+import type { ResourceUsage } from "../process/resource-usage.ts";
 import { Autoscaler } from "./autoscaler.ts";
 import { CpuMeter } from "./cpu-meter.ts";
 import type { AutoscaleDecision } from "./decision.ts";

@@ -1,7 +1,7 @@
 import type { Clock } from "../host/clock.ts";
 import type { ManagedProcess } from "../scaling/managed-process.ts";
 import type { Instance } from "../process/instance.ts";
-import type { ResourceUsage } from "../supervisor-status.ts";
+import type { ResourceUsage } from "../process/resource-usage.ts";
 
 /** Turns the growing processor times of a process's instances into cores used since the last look. */
 export class CpuMeter {

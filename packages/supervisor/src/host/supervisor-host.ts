@@ -1,10 +1,9 @@
-import type { HostCapacity } from "../options/parse-supervisor-options.ts";
+import type { HostCapacity } from "../cgroup/host-capacity.ts";
 import type { LogEntry } from "../logs/log-ring.ts";
 import type { LaunchPlan } from "../process/launch-plan.ts";
 import type { CommandOutcome, CommandPlace } from "../process/run-command.ts";
-import type { Run } from "../process/run.ts";
-import type { RunListeners } from "../process/spawned-run.ts";
-import type { ResourceUsage } from "../supervisor-status.ts";
+import type { ResourceUsage } from "../process/resource-usage.ts";
+import type { Run, RunListeners } from "../process/run.ts";
 import type { Clock } from "./clock.ts";
 
 /** Ends what outlives a supervisor that was killed. */

@@ -1,5 +1,5 @@
 import { captureStack } from "../health/stack-capture.ts";
-import { readHostCapacity } from "../options/parse-supervisor-options.ts";
+import { readHostCapacity } from "../cgroup/host-capacity.ts";
 import { Guardian } from "../orphans/guardian.ts";
 import { sampleTree } from "../process/resource-sampler.ts";
 import { runCommand } from "../process/run-command.ts";

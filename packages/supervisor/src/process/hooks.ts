@@ -3,7 +3,6 @@ import type { SupervisorErrorCode } from "../errors.ts";
 import { sleep } from "../host/clock.ts";
 import type { SupervisorHost } from "../host/supervisor-host.ts";
 import type { HookStage, ResolvedHook } from "../options/hook-options.ts";
-import { interpolate, type Variables } from "./interpolate.ts";
 import type { CommandOutcome, CommandPlace } from "./run-command.ts";
 
 /** One hook that was run, all its attempts together. */
@@ -27,16 +26,6 @@ export interface HookOwner {
   place: CommandPlace;
   onHook(run: HookRun): void;
   host: SupervisorHost;
-}
-
-/** Hooks with the variables of one instance filled in. */
-export function fillHooks(hooks: readonly ResolvedHook[], variables: Variables): ResolvedHook[] {
-  const fill = (text: string): string => interpolate(text, variables);
-  return hooks.map((hook) => ({
-    ...hook,
-    command: hook.command.map(fill),
-    env: Object.fromEntries(Object.entries(hook.env).map(([name, value]) => [name, fill(value)])),
-  }));
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Clock, Timer } from "../../src/host/clock.ts";
 import type { LaunchPlan } from "../../src/process/launch-plan.ts";
 import type { Exit } from "../../src/process/restart-policy.ts";
 import type { Run } from "../../src/process/run.ts";
-import type { RunListeners } from "../../src/process/spawned-run.ts";
+import type { RunListeners } from "../../src/process/run.ts";
 import type { Behaviour } from "./behaviour.ts";
 
 const DEFAULT_HEARTBEAT_MS = 1_000;

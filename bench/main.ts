@@ -1,4 +1,5 @@
 import { type BenchOptions, readOptions, USAGE } from "./bench-options.ts";
+import { benchAdaptive } from "./adaptive/adaptive.bench.ts";
 import { benchCommit } from "./drain/commit.bench.ts";
 import { benchDrain } from "./drain/drain.bench.ts";
 import { benchEndToEnd } from "./e2e/e2e.bench.ts";
@@ -13,6 +14,7 @@ const BENCHMARKS = {
   ingest: benchIngest,
   drain: benchDrain,
   commit: benchCommit,
+  adaptive: benchAdaptive,
   e2e: benchEndToEnd,
   supervisor: benchSupervisor,
   queue: benchQueue,

@@ -7,6 +7,7 @@ import { findViolations } from "../src/gate/invariants.ts";
 import { createTokenLimits } from "../src/limits/token-limits.ts";
 import { useCluster } from "./support/cluster.ts";
 import { openFixture } from "./support/fixture.ts";
+import { listen } from "./support/listen.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
 
 describe("on a Redis Cluster of three primaries and three replicas", () => {
@@ -102,8 +103,9 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
     }
   });
 
-  it("serves events over sharded publish and subscribe, and takes tokens from one slot", async () => {
-    const fixture = await openFixture({}, cluster.connect());
+  it("serves events over sharded publish and subscribe, also those of a moment without connections, and takes tokens from one slot", async () => {
+    const client = cluster.connect();
+    const fixture = await openFixture({}, client);
     const hub = createEventHub({
       connection: fixture.client,
       prefix: fixture.prefix,
@@ -118,19 +120,15 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
     });
     await Promise.all([hub.start(), limits.start()]);
     try {
-      let text = "";
-      const decoder = new TextDecoder();
-      const response = await hub.sse("acme");
-      const reader = response.body?.getReader();
-      void (async () => {
-        for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
-          text += decoder.decode(part.value);
-        }
-      })().catch(() => {});
-      await waitFor(async () => {
-        await hub.publish("acme", { type: "x", data: "hello" });
-        return text.includes('data: "hello"');
-      });
+      const heard = listen(await hub.sse("acme"));
+      await hub.publish("acme", { type: "x", data: 0 });
+      await waitFor(() => heard.data().length === 1);
+      for (const node of client.nodes("all")) {
+        await node.call("CLIENT", "KILL", "TYPE", "pubsub");
+      }
+      for (let n = 1; n < 5; n++) await hub.publish("acme", { type: "x", data: n });
+      await waitFor(() => heard.data().length === 5, { timeoutMs: 20_000 });
+      expect(heard.data()).toEqual([0, 1, 2, 3, 4]);
       const asks = await Promise.all(
         Array.from({ length: 10 }, () =>
           limits.reserve({

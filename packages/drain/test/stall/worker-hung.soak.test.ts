@@ -15,7 +15,7 @@ it("a worker whose event loop does not turn is worker-hung", async () => {
   const blank = gzipSync(`[${" ".repeat(60 * 1024 * 1024)}]`);
   await append(...Array.from({ length: 30 }, () => blank));
   await waitFor(() => pool.health().code === "worker-hung", { timeoutMs: stallMs + 5_000 });
-  await drained(60_000);
+  await drained(240_000);
   await waitFor(() => pool.health().healthy);
   expect(pool.status().workerDeaths).toBe(0);
-}, 90_000);
+}, 300_000);

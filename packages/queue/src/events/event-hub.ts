@@ -10,10 +10,10 @@ import {
   parseOptions,
   publishMetric,
 } from "@millrace/core";
-import { Cluster } from "ioredis";
 import { queueError } from "../errors.ts";
 import { prepareScripts, runScript } from "../lua-scripts.ts";
-import { duplicateClient, openRedis, type RedisClient } from "../redis-client.ts";
+import { openRedis, type RedisClient } from "../redis-client.ts";
+import { publishCommand, RedisSubscriber } from "../redis-subscriber.ts";
 import { assertTenantId } from "../tenants/tenant-id.ts";
 import {
   type EventHubOptions,
@@ -64,17 +64,15 @@ export function createEventHub(options: EventHubOptions): EventHub {
   return new RedisEventHub(parseOptions(eventHubOptionsSchema, options, "createEventHub"));
 }
 
-const REPLAY_PAGE = 100;
+const PAGE_EVENTS = 100;
 
 class RedisEventHub extends LifecycleComponent implements EventHub {
   readonly name = "events";
   readonly #options: ResolvedEventHubOptions;
   protected readonly lifecycle: Lifecycle;
   readonly #clients = new Map<string, Set<SseClient>>();
-  /** Subscriptions under way or done, so that two clients of a tenant share one. */
-  readonly #subscribed = new Map<string, Promise<unknown>>();
   readonly #counts = { published: 0, dropped: 0 };
-  #parts: { client: RedisClient; subscriber: RedisClient; isSharded: boolean } | undefined;
+  #parts: { client: RedisClient; subscriber: RedisSubscriber } | undefined;
 
   constructor(options: ResolvedEventHubOptions) {
     super();
@@ -101,14 +99,14 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
   async publish(tenantId: string, { type, data }: TenantEvent): Promise<string> {
     assertTenantId(tenantId);
     assertEventType(type);
-    const { client, isSharded } = this.#running();
+    const { client } = this.#running();
     const id = (await runScript(
       client,
       "publish-event",
       [this.#key("stream", tenantId)],
       [
         this.#key("channel", tenantId),
-        isSharded ? "SPUBLISH" : "PUBLISH",
+        publishCommand(client),
         type,
         JSON.stringify(data ?? null),
         this.#options.keepEvents,
@@ -121,43 +119,51 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
 
   async sse(tenantId: string, lastEventId?: string): Promise<Response> {
     assertTenantId(tenantId);
-    const { client } = this.#running();
-    const stream = this.#key("stream", tenantId);
+    const { subscriber } = this.#running();
     const isReturning = lastEventId !== undefined && isEventId(lastEventId);
     const sse = new SseClient({
-      lastEventId: isReturning ? lastEventId : "0-0",
+      lastEventId: isReturning ? lastEventId : await this.#newestId(tenantId),
       maxBytes: this.#options.maxClientBytes,
       onEnd: (reason) => this.#leave(tenantId, sse, reason),
     });
-    // Subscribed before reading, so that nothing published in between is missed.
     const set = this.#clients.get(tenantId) ?? new Set();
     this.#clients.set(tenantId, set.add(sse));
-    await this.#subscribe(tenantId);
-    if (isReturning) {
-      const read = async (after: string) => {
-        const entries = await client.xrange(stream, `(${after}`, "+", "COUNT", REPLAY_PAGE);
-        return entries.map(([id, fields]) => toStoredEvent(id, fields));
-      };
-      // At the client's pace, so not awaited; a stream that cannot be read ends, and the client returns.
-      sse.replay(read).catch(() => sse.close());
-    } else sse.goLive();
+    // Subscribed before reading, so that nothing published in between is missed.
+    const subscribed = subscriber.subscribe(this.#key("channel", tenantId));
+    // At the client's pace, so not awaited.
+    void sse.catchUp(async (after) => {
+      await subscribed;
+      return this.#read(tenantId, after);
+    });
+    await subscribed;
     return sse.response();
+  }
+
+  async #newestId(tenantId: string): Promise<string> {
+    const { client } = this.#running();
+    const stream = this.#key("stream", tenantId);
+    const [newest] = await client.xrevrange(stream, "+", "-", "COUNT", 1);
+    return newest?.[0] ?? "0-0";
+  }
+
+  async #read(tenantId: string, after: string): Promise<StoredEvent[]> {
+    const { client } = this.#running();
+    const stream = this.#key("stream", tenantId);
+    const entries = await client.xrange(stream, `(${after}`, "+", "COUNT", PAGE_EVENTS);
+    return entries.map(([id, fields]) => toStoredEvent(id, fields));
   }
 
   async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
     const { connection, logger = defaultLogger() } = this.#options;
     const client = await openRedis(connection, { closers, signal, logger });
     prepareScripts(client);
-    const isSharded = client instanceof Cluster;
-    const subscriber = isSharded
-      ? client.duplicate(undefined, { shardedSubscribers: true })
-      : duplicateClient(client);
-    subscriber.on("error", (error: unknown) => logger.warn({ err: error }, "event subscriber"));
-    closers.push(() => subscriber.disconnect());
-    subscriber.on(isSharded ? "smessage" : "message", (channel: string, message: string) =>
-      this.#deliver(channel, message),
-    );
-    this.#parts = { client, subscriber, isSharded };
+    const subscriber = new RedisSubscriber(client, {
+      onMessage: (channel, message) => this.#deliver(channel, message),
+      onReturn: () => this.#catchUp(),
+      onError: (error) => logger.warn({ err: error }, "event subscriber"),
+    });
+    closers.push(() => subscriber.close());
+    this.#parts = { client, subscriber };
     const timer = setInterval(
       () => this.#forEachClient((sse) => sse.heartbeat()),
       this.#options.heartbeatMs,
@@ -178,15 +184,11 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     for (const sse of clients) sse.push(event);
   }
 
-  #subscribe(tenantId: string): Promise<unknown> {
-    const { subscriber, isSharded } = this.#running();
-    let subscribed = this.#subscribed.get(tenantId);
-    if (!subscribed) {
-      const channel = this.#key("channel", tenantId);
-      subscribed = isSharded ? subscriber.ssubscribe(channel) : subscriber.subscribe(channel);
-      this.#subscribed.set(tenantId, subscribed);
+  /** What was published while the subscriber was away is in the streams. */
+  #catchUp(): void {
+    for (const [tenantId, clients] of this.#clients) {
+      for (const sse of clients) void sse.catchUp((after) => this.#read(tenantId, after));
     }
-    return subscribed;
   }
 
   #leave(tenantId: string, sse: SseClient, reason: string): void {
@@ -195,13 +197,7 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     clients?.delete(sse);
     if (!clients || clients.size > 0) return;
     this.#clients.delete(tenantId);
-    this.#subscribed.delete(tenantId);
-    const { subscriber, isSharded } = this.#parts ?? {};
-    if (!subscriber || this.state !== "running") return;
-    const channel = this.#key("channel", tenantId);
-    const leaving = isSharded ? subscriber.sunsubscribe(channel) : subscriber.unsubscribe(channel);
-    // A connection that is gone has no subscriptions left.
-    leaving.catch(() => {});
+    this.#parts?.subscriber.unsubscribe(this.#key("channel", tenantId));
   }
 
   #forEachClient(visit: (sse: SseClient) => void): void {

@@ -2,6 +2,9 @@ import { isAfter, type StoredEvent, toSse } from "./stored-event.ts";
 
 const encoder = new TextEncoder();
 
+/** Reads a page of events after an id; empty when there are no more. */
+export type ReadEvents = (after: string) => Promise<StoredEvent[]>;
+
 export interface SseClientOptions {
   /** What the client has seen. */
   lastEventId: string;
@@ -16,8 +19,8 @@ export class SseClient {
   readonly #options: SseClientOptions;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #lastId: string;
-  #isLive = false;
-  /** Whether a live event came since the last page was asked for: it is in the stream, too. */
+  #isCatchingUp = false;
+  /** Whether an event may have come since the last page was asked for: it is in the stream, too. */
   #hasMissed = false;
   #wake: () => void = () => {};
 
@@ -36,15 +39,28 @@ export class SseClient {
     );
   }
 
-  /** Sends what `read` finds after a given id, page by page at the client's own pace, then goes live. */
-  async replay(read: (after: string) => Promise<StoredEvent[]>): Promise<void> {
+  /**
+   * Sends what `read` finds after the last event that it sent, page by page at the client's own pace,
+   * then goes live. A stream that cannot be read ends: the client comes back.
+   */
+  async catchUp(read: ReadEvents): Promise<void> {
+    // Whoever is catching up looks once more.
+    this.#hasMissed = true;
+    if (this.#isCatchingUp) return;
+    this.#isCatchingUp = true;
+    try {
+      await this.#replay(read);
+      this.#isCatchingUp = false;
+    } catch {
+      this.close();
+    }
+  }
+
+  async #replay(read: ReadEvents): Promise<void> {
     while (this.#controller) {
       this.#hasMissed = false;
       const events = await read(this.#lastId);
-      if (events.length === 0 && !this.#hasMissed) {
-        this.#isLive = true;
-        return;
-      }
+      if (events.length === 0 && !this.#hasMissed) return;
       for (const event of events) {
         const bytes = encoder.encode(toSse(event));
         while (this.#controller && !this.#fits(bytes)) {
@@ -67,12 +83,8 @@ export class SseClient {
     });
   }
 
-  goLive(): void {
-    this.#isLive = true;
-  }
-
   push(event: StoredEvent): void {
-    if (!this.#isLive) {
+    if (this.#isCatchingUp) {
       this.#hasMissed = true;
       return;
     }
@@ -82,7 +94,7 @@ export class SseClient {
   }
 
   heartbeat(): void {
-    if (this.#isLive) this.#send(": \n\n");
+    if (!this.#isCatchingUp) this.#send(": \n\n");
   }
 
   close(): void {

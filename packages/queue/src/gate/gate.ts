@@ -1,6 +1,6 @@
-import { Cluster } from "ioredis";
 import { prepareScripts, runScript, type ScriptName } from "../lua-scripts.ts";
 import type { RedisClient } from "../redis-client.ts";
+import { publishCommand } from "../redis-subscriber.ts";
 import type { GateKeys } from "./gate-keys.ts";
 import type { TenantLimits } from "./tenant-limits.ts";
 
@@ -225,8 +225,8 @@ export class Gate {
 
   /** Takes the right to run from a task; see lua/cancel.lua. */
   async cancel(jobId: string): Promise<"missing" | "waiting" | "running"> {
-    const publish = this.client instanceof Cluster ? "SPUBLISH" : "PUBLISH";
-    const reply = await this.#run("cancel", [jobId, this.cancelChannel, publish]);
+    const parts = [jobId, this.cancelChannel, publishCommand(this.client)];
+    const reply = await this.#run("cancel", parts);
     return reply === 2 ? "running" : reply === 1 ? "waiting" : "missing";
   }
 

@@ -63,7 +63,7 @@ export class MemoryEventHub extends LifecycleComponent implements EventHub {
     const log = this.#log(tenantId);
     const isReturning = lastEventId !== undefined && isEventId(lastEventId);
     const client = new SseClient({
-      lastEventId: isReturning ? lastEventId : "0-0",
+      lastEventId: isReturning ? lastEventId : (log.events.at(-1)?.id ?? "0-0"),
       maxBytes: this.#options.maxClientBytes,
       onEnd: (reason) => {
         if (reason === "slow") this.#counts.dropped++;
@@ -74,11 +74,8 @@ export class MemoryEventHub extends LifecycleComponent implements EventHub {
     const push: SseClient["push"] = (event) => client.push(event);
     this.#clients.add(client);
     log.listeners.add(push);
-    if (isReturning) {
-      const read = async (after: string) => log.events.filter(({ id }) => isAfter(id, after));
-      // At the client's own pace, so not awaited.
-      client.replay(read).catch(() => client.close());
-    } else client.goLive();
+    // At the client's own pace, so not awaited.
+    void client.catchUp(async (after) => log.events.filter(({ id }) => isAfter(id, after)));
     return client.response();
   }
 

@@ -1,7 +1,7 @@
 import type { CloserStack, Logger } from "@millrace/core";
-import { Cluster } from "ioredis";
 import type { QueuePartition } from "../partitions/queue-partition.ts";
-import { duplicateClient, type RedisClient } from "../redis-client.ts";
+import type { RedisClient } from "../redis-client.ts";
+import { RedisSubscriber } from "../redis-subscriber.ts";
 
 /** How long an id is remembered that was cancelled while its run was on its way here, in milliseconds. */
 const REMEMBER_MS = 60_000;
@@ -47,23 +47,19 @@ export class Cancellations {
     targets: readonly CancelTarget[],
     closers: CloserStack,
   ): Promise<void> {
-    const isSharded = client instanceof Cluster;
-    const subscriber = isSharded
-      ? client.duplicate(undefined, { shardedSubscribers: true })
-      : duplicateClient(client);
-    subscriber.on("error", (error: unknown) =>
-      this.#logger.warn({ err: error }, "cancellations are not heard of"),
-    );
-    closers.push(() => subscriber.disconnect());
     const byChannel = new Map(targets.map((one) => [one.partition.gate.cancelChannel, one]));
-    subscriber.on(isSharded ? "smessage" : "message", (channel: string, taskId: string) => {
-      this.add(taskId);
-      byChannel.get(channel)?.cancel(taskId);
+    const isUnheard = (error: unknown) =>
+      this.#logger.warn({ err: error }, "cancellations are not heard of");
+    const subscriber = new RedisSubscriber(client, {
+      onMessage: (channel, taskId) => {
+        this.add(taskId);
+        byChannel.get(channel)?.cancel(taskId);
+      },
+      onReturn: () => void this.#catchUp(targets).catch(isUnheard),
+      onError: isUnheard,
     });
-    for (const channel of byChannel.keys()) {
-      await (isSharded ? subscriber.ssubscribe(channel) : subscriber.subscribe(channel));
-    }
-    subscriber.on("ready", () => void this.#catchUp(targets).catch(() => {}));
+    closers.push(() => subscriber.close());
+    for (const channel of byChannel.keys()) await subscriber.subscribe(channel);
   }
 
   async #catchUp(targets: readonly CancelTarget[]): Promise<void> {

@@ -230,7 +230,7 @@ export class SupervisorCore {
     this.#guardian.start();
     closers.push(() => this.#guardian.close());
     if (this.#state !== undefined) {
-      this.#state.open();
+      this.#state.open(this.logger);
       closers.push(() => this.#state?.close());
     }
     warnAboutReusePort(this.fleet, this.logger);

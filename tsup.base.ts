@@ -1,3 +1,4 @@
+import { copyFileSync } from "node:fs";
 import type { Options } from "tsup";
 
 /** How every package is built; its own tsup.config.ts names the entries. */
@@ -9,5 +10,11 @@ export const library: Options = {
   dts: false,
   sourcemap: true,
   removeNodeProtocol: false,
+  // Only what is used of it, which takes import * as z: docs/decisions/0013.
+  noExternal: ["zod"],
+  onSuccess: () => {
+    copyFileSync("../../node_modules/zod/LICENSE", "dist/LICENSE.zod.txt");
+    return Promise.resolve();
+  },
   clean: true,
 };

@@ -3,6 +3,7 @@ import { benchAdaptive } from "./adaptive/adaptive.bench.ts";
 import { benchCommit } from "./drain/commit.bench.ts";
 import { benchDrain } from "./drain/drain.bench.ts";
 import { benchEndToEnd } from "./e2e/e2e.bench.ts";
+import { benchHttp } from "./http/http.bench.ts";
 import { benchIngest } from "./ingest/ingest.bench.ts";
 import { describeMachine } from "./machine.ts";
 import { benchQueue } from "./queue/queue.bench.ts";
@@ -12,6 +13,7 @@ import { benchSupervisor } from "./supervisor/supervisor.bench.ts";
 
 const BENCHMARKS = {
   ingest: benchIngest,
+  http: benchHttp,
   drain: benchDrain,
   commit: benchCommit,
   adaptive: benchAdaptive,

@@ -11,6 +11,7 @@ export interface Measurement {
 export type MetricName =
   | "payloadsPerSecond"
   | "rowsPerSecond"
+  | "recordsPerSecond"
   | "ofBareServer"
   | "ofSqlite"
   | "lateRowsPerSecond"

@@ -11,6 +11,7 @@ const COLUMNS: readonly Column[] = [
   column("payloadsPerSecond", "payloads/s", { hasSpread: true }),
   column("rowsPerSecond", "rows/s", { hasSpread: true }),
   column("lateRowsPerSecond", "late rows/s", { hasSpread: true }),
+  column("recordsPerSecond", "records/s"),
   column("acceptedPerSecond", "accepted/s", { hasSpread: true }),
   column("landedPerSecond", "landed/s", { hasSpread: true }),
   column("ofBareServer", "of bare", { decimals: 2, hasSpread: true }),

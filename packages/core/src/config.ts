@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { MillraceError } from "./errors.ts";
 
 /** One thing wrong with a configuration. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type ConfigProblem, configInvalid, describeIssue } from "./config.ts";
 
 /** Options of {@link loadConfig}. */

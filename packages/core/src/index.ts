@@ -26,9 +26,12 @@ export { LogThrottle } from "./log-throttle.ts";
 export { defaultLogger, type Logger, type LogMethod, silentLogger } from "./logger.ts";
 export {
   defaultMetrics,
+  type HistogramFamily,
   type MetricFamily,
   type MetricSample,
   type MetricsRegistry,
+  type PublishedHistogram,
+  publishHistogram,
   publishMetric,
 } from "./metrics.ts";
 export { assertNodeVersion, MINIMUM_NODE_VERSION } from "./node-version.ts";

@@ -1,6 +1,12 @@
-import { Registry } from "prom-client";
+import { register, Registry } from "prom-client";
 import { expect, test } from "vitest";
-import { type MetricFamily, publishMetric } from "../src/metrics.ts";
+import {
+  defaultMetrics,
+  type HistogramFamily,
+  type MetricFamily,
+  publishHistogram,
+  publishMetric,
+} from "../src/metrics.ts";
 
 const rows: MetricFamily = { type: "gauge", name: "rows", help: "Rows." };
 const refusals: MetricFamily = {
@@ -9,6 +15,41 @@ const refusals: MetricFamily = {
   help: "Refusals.",
   labelNames: ["reason"],
 };
+
+const seconds: HistogramFamily = {
+  name: "stop_seconds",
+  help: "Stops.",
+  labelNames: ["process"],
+  buckets: [1, 5],
+};
+
+test("the default is the registry that prom-client's users know", () => {
+  expect(defaultMetrics).toBe(register);
+});
+
+test("a histogram that several publish counts for all, and goes with the last of them", async () => {
+  const registry = new Registry();
+  const first = publishHistogram(registry, seconds);
+  const second = publishHistogram(registry, seconds);
+  first.observe({ process: "web" }, 0.5);
+  second.observe({ process: "web" }, 3);
+  first.withdraw();
+  first.withdraw();
+  const page = await registry.metrics();
+  expect(page).toMatch(/^stop_seconds_bucket\{le="1",process="web"\} 1$/m);
+  expect(page).toMatch(/^stop_seconds_count\{process="web"\} 2$/m);
+  second.withdraw();
+  expect(await registry.metrics()).not.toContain("stop_seconds");
+});
+
+test("a histogram of a cleared registry doesn't take out the one that came after", async () => {
+  const registry = new Registry();
+  const before = publishHistogram(registry, seconds);
+  registry.clear();
+  publishHistogram(registry, seconds).observe({ process: "web" }, 2);
+  before.withdraw();
+  expect(await registry.metrics()).toMatch(/^stop_seconds_count\{process="web"\} 1$/m);
+});
 
 test("a number is read when the page is scraped, not before", async () => {
   const registry = new Registry();

@@ -1,5 +1,5 @@
 import { configInvalid } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 
 /** How the connection to PostgreSQL is encrypted; all PEM texts. */
 export interface PostgresTls {

@@ -1,5 +1,5 @@
 import type { Logger, MetricsRegistry, Pressure } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import { type ListenOptions, listenShape } from "./listening/listen-options.ts";
 import { httpSchema, type IngestHttpOptions } from "./http/http-options.ts";
 import { type MirrorUpstream, mirrorSchema } from "./mirror/mirror-options.ts";

@@ -2,9 +2,10 @@ import {
   defaultMetrics,
   type MetricSample,
   type MetricsRegistry,
+  type PublishedHistogram,
+  publishHistogram,
   publishMetric,
 } from "@millrace/core";
-import { Histogram } from "prom-client";
 import type { QueueStatus } from "./queue-status.ts";
 
 /** What a queue counts by itself. */
@@ -120,17 +121,8 @@ const BUCKETS_SECONDS = [0.005, 0.02, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800];
 
 /** Histograms of waiting and running time; workers of one process share them. */
 export function taskHistograms(registry: MetricsRegistry) {
-  const histogram = (name: string, help: string) => {
-    const existing = registry.getSingleMetric(name);
-    if (existing instanceof Histogram) return existing as Histogram<"role">;
-    return new Histogram({
-      name,
-      help,
-      labelNames: ["role"] as const,
-      buckets: BUCKETS_SECONDS,
-      registers: [registry],
-    });
-  };
+  const histogram = (name: string, help: string): PublishedHistogram =>
+    publishHistogram(registry, { name, help, labelNames: ["role"], buckets: BUCKETS_SECONDS });
   return {
     waitSeconds: histogram("millrace_queue_wait_seconds", "From add to the first start of a task."),
     runSeconds: histogram("millrace_queue_run_seconds", "Time that a handler took."),

@@ -1,5 +1,5 @@
 import type { Logger, MetricsRegistry } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import type { RedisConnectionInput } from "./redis-client.ts";
 import type { StandardSchema } from "./standard-schema.ts";
 import type { TenantStore } from "./tenants/tenant-store.ts";

@@ -99,7 +99,10 @@ export interface Queue<Input = unknown, Output = unknown> extends Component {
   status(): Promise<QueueStatus>;
   /** Worker processes that the admissible backlog keeps busy; capped tenants do not scale a fleet up. */
   desiredWorkers(options: DesiredWorkersOptions): Promise<number>;
-  /** Compares the gate's books with BullMQ's truth and mends them; workers do it every 5 seconds. */
+  /**
+   * Compares the gate's books with BullMQ's truth, task by task, and mends them. Workers do it every 5
+   * seconds, and then look at staged tasks only when the two count differently, or every 60th time.
+   */
   reconcile(): Promise<{ freed: number; dropped: number; staged: number }>;
   /**
    * After the number of partitions has changed: moves the tenants that belong elsewhere now and have nothing

@@ -2,9 +2,10 @@ import {
   type MetricFamily,
   type MetricSample,
   type MetricsRegistry,
+  type PublishedHistogram,
+  publishHistogram,
   publishMetric,
 } from "@millrace/core";
-import { Histogram } from "prom-client";
 import type { Fleet } from "./fleet.ts";
 import { LabelledCounts } from "./labelled-counts.ts";
 import { isAlive } from "./process/instance-state.ts";
@@ -30,8 +31,8 @@ export class SupervisorMetrics {
   readonly #scaleEvents = new LabelledCounts();
   readonly #hookRuns = new LabelledCounts();
   readonly #withdraw: Array<() => void> = [];
-  #rollouts: Histogram | undefined;
-  #stops: Histogram | undefined;
+  #rollouts: PublishedHistogram | undefined;
+  #stops: PublishedHistogram | undefined;
 
   constructor(registry: MetricsRegistry, sources: MetricSources) {
     this.#registry = registry;
@@ -167,18 +168,14 @@ export class SupervisorMetrics {
     this.#withdraw.push(publishMetric(this.#registry, family, read));
   }
 
-  /** Two supervisors may share a registry; the last one to close takes nothing from the other. */
-  #histogram(name: string, help: string, labelNames: string[], buckets: number[]): Histogram {
-    const existing = this.#registry.getSingleMetric(name);
-    if (existing instanceof Histogram) return existing;
-    const histogram = new Histogram({
-      name,
-      help,
-      labelNames,
-      buckets,
-      registers: [this.#registry],
-    });
-    this.#withdraw.push(() => this.#registry.removeSingleMetric(name));
+  #histogram(
+    name: string,
+    help: string,
+    labelNames: string[],
+    buckets: number[],
+  ): PublishedHistogram {
+    const histogram = publishHistogram(this.#registry, { name, help, labelNames, buckets });
+    this.#withdraw.push(() => histogram.withdraw());
     return histogram;
   }
 

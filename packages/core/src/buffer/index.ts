@@ -20,6 +20,7 @@ export {
   type ResolvedBufferOptions,
 } from "./buffer-options.ts";
 export type { BufferStatus } from "./buffer-status.ts";
+export { type BufferedRun, type BufferedRuns, readBufferedRuns } from "./buffered-runs.ts";
 export { createBuffer } from "./buffer.ts";
 export type { BufferOwner } from "./claim-owners.ts";
 export type { BufferEvents, DurableBuffer } from "./durable-buffer.ts";

@@ -1,5 +1,5 @@
 import type { Logger, MetricsRegistry } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import { type PostgresDestination, postgresDestinationSchema } from "../postgres.ts";
 import type { Alert, AlertChannel } from "./alert.ts";
 

@@ -12,6 +12,7 @@ import { asDrainSchema } from "../drain-options.ts";
 import { migrateWith } from "../migrate.ts";
 import { DEAD_LETTER_TABLE } from "../schema/bookkeeping.ts";
 import type { DrainSchema } from "../schema/drain-schema.ts";
+import { LETTERS_SOURCE, payloadsStatement } from "../write/audit-tally.ts";
 import { sqlStateOf } from "../write/sqlstate.ts";
 import {
   type DeadLetterSelection,
@@ -263,13 +264,22 @@ class DatabaseDeadLetters implements DeadLetters {
 }
 
 async function discardSome(client: Client, conditions: Conditions): Promise<number> {
-  const { rowCount } = await client.query(
-    `DELETE FROM ${DEAD_LETTER_TABLE} WHERE id IN (
-       SELECT id FROM ${DEAD_LETTER_TABLE} WHERE ${conditions.sql}
-       ORDER BY id LIMIT ${DISCARD_LETTERS} FOR UPDATE SKIP LOCKED)`,
+  const noted = payloadsStatement(
+    `SELECT date_bin('1 hour', received_at, 'epoch'), '${LETTERS_SOURCE.bufferId}'::uuid,
+       ${LETTERS_SOURCE.worker}, 0, NULL, NULL, 0, 0, count(*)
+     FROM gone GROUP BY 1 ORDER BY 1`,
+  );
+  const { rows } = await client.query<{ discarded: number }>(
+    `WITH gone AS (
+       DELETE FROM ${DEAD_LETTER_TABLE} WHERE id IN (
+         SELECT id FROM ${DEAD_LETTER_TABLE} WHERE ${conditions.sql}
+         ORDER BY id LIMIT ${DISCARD_LETTERS} FOR UPDATE SKIP LOCKED)
+       RETURNING received_at
+     ), noted AS (${noted})
+     SELECT count(*)::int AS discarded FROM gone`,
     conditions.values,
   );
-  return rowCount ?? 0;
+  return rows[0]?.discarded ?? 0;
 }
 
 function add(result: ReplayResult, { replayed, stillDead }: ReplayedChunk): void {

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from "node:tls";
 import type { Logger, MetricsRegistry } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 
 /** Waits between tries to reach a server that is away; see `Backoff` of `@millrace/core`. */
 export interface ReconnectOptions {

@@ -1,7 +1,7 @@
 import { BlockList, isIP, type Server } from "node:net";
 import type { TlsOptions } from "node:tls";
 import { configInvalid } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 
 /** A socket that is bound already, by another process or another part of this one. */
 export type ListenFrom =
@@ -44,9 +44,16 @@ export interface ListenOptions {
   probeIntervalMs?: number | undefined;
 }
 
-const addressSchema = z
+export const addressSchema = z
   .string()
   .refine(isAddressOrRange, "expected an address or a range, as 10.0.0.7 or 10.0.0.0/8");
+
+export const tlsSchema = z
+  .custom<TlsOptions>(
+    (value) => isObject(value) && ["cert", "pfx", "SNICallback"].some((key) => key in value),
+    "expected options of node:tls with key and cert, or pfx",
+  )
+  .meta({ secret: true });
 
 /** The fields of {@link ListenOptions}; which of them exclude each other: {@link assertOneAddress}. */
 export const listenShape = {
@@ -61,13 +68,7 @@ export const listenShape = {
       z.strictObject({ fd: z.int().min(0) }),
     ])
     .optional(),
-  tls: z
-    .custom<TlsOptions>(
-      (value) => isObject(value) && ["cert", "pfx", "SNICallback"].some((key) => key in value),
-      "expected options of node:tls with key and cert, or pfx",
-    )
-    .meta({ secret: true })
-    .optional(),
+  tls: tlsSchema.optional(),
   allow: z.array(addressSchema).default([]),
   deny: z.array(addressSchema).default([]),
   probeIntervalMs: z.int().min(0).max(86_400_000).optional(),

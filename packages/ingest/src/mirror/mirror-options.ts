@@ -1,5 +1,5 @@
 import { configInvalid } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * Where a copy of each stored payload goes: `host` and `port` of a server that speaks the same

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** Where datagrams are taken, one frame in each and none answered. What is lost, nobody hears of. */
 export interface IngestUdpOptions {

@@ -1,5 +1,5 @@
 import type { Logger } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import type { Queue } from "../queue.ts";
 
 /** Options of {@link createCallbacks}. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { RedisConnectionInput } from "../redis-client.ts";
 import type { TenantStore } from "../tenants/tenant-store.ts";
 

@@ -1,6 +1,6 @@
 import { parseOptions } from "@millrace/core";
 import { Agent, type Dispatcher, request as httpRequest } from "undici";
-import { z } from "zod";
+import * as z from "zod";
 import { providerFailed, rateLimited, unavailable } from "./provider-errors.ts";
 import type {
   Completion,

@@ -1,5 +1,5 @@
 import type { Logger } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import type { TokenLimits } from "../limits/token-limits.ts";
 import type { ProviderAdapter } from "./provider.ts";
 

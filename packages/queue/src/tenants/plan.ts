@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What one tenant may do with the agents of one role; every field left out has its default. */
 export interface RoleAllocationInput {

@@ -1,5 +1,5 @@
 import { configInvalid, parseOptions } from "@millrace/core";
-import type { z } from "zod";
+import type * as z from "zod";
 import { handleCallback } from "../callbacks/callback-handler.ts";
 import { type Callbacks, tokenMaker } from "../callbacks/callbacks.ts";
 import { type CallbacksOptions, callbacksOptionsSchema } from "../callbacks/callbacks-options.ts";

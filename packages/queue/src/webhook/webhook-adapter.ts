@@ -1,6 +1,6 @@
 import { messageOf, MillraceError, parseOptions, signWebhook } from "@millrace/core";
 import { request as httpRequest } from "undici";
-import { z } from "zod";
+import * as z from "zod";
 import type { CallbackRegistration } from "../callbacks/callbacks.ts";
 import { providerFailed, rateLimited, unavailable } from "../providers/provider-errors.ts";
 import { retryAfterMs } from "../providers/retry-after.ts";

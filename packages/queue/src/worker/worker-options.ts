@@ -1,5 +1,5 @@
 import type { Logger, MetricsRegistry, Pressure } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import type { Callbacks } from "../callbacks/callbacks.ts";
 import type { Queue } from "../queue.ts";
 import type { TaskHandler } from "./task-context.ts";

@@ -245,8 +245,10 @@ function readLimit(text: string | undefined): number {
  * by a cross-site request, which carries an Origin, or by a name of its own that resolves to 127.0.0.1.
  */
 function refuseOtherSites(context: ApiContext): void {
-  const host = new URL(context.req.url).hostname;
-  if (context.req.header("origin") === undefined && isLoopback(host)) return;
+  // A request for a whole address has two names of its host.
+  const hosts = [context.req.url, `http://${context.req.header("host") ?? "localhost"}`];
+  const isLocal = hosts.every((url) => isLoopback(URL.parse(url)?.hostname ?? ""));
+  if (context.req.header("origin") === undefined && isLocal) return;
   throw new ApiError(
     403,
     "OTHER_SITE",

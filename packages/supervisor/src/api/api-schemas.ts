@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { INSTANCE_STATES } from "../process/instance-state.ts";
 
 /** Schemas of what the management API takes and gives; the OpenAPI document is made from them. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { API_ROUTES, type ApiRoute } from "./api-routes.ts";
 import { errorSchema } from "./api-schemas.ts";
 

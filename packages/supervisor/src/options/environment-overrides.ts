@@ -1,5 +1,5 @@
 import { loadConfig } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import { overridableShape } from "./process-schema.ts";
 
 const overridesSchema = z.object(overridableShape);

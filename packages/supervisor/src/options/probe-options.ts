@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { strictOptions } from "./strict-options.ts";
 
 /** How often a probe runs and how many answers it takes to change its mind. */

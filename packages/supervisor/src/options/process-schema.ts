@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { z } from "zod";
+import * as z from "zod";
 import { autoscaleSchema } from "./autoscale-options.ts";
 import { byteSizeSchema } from "./byte-size.ts";
 import { instanceHooksSchema } from "./hook-options.ts";

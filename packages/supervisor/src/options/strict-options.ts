@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * An object schema that refuses unknown keys and names the known key that was probably meant: a

@@ -1,5 +1,5 @@
 import type { Logger, MetricsRegistry } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import type { ProcessOptions } from "./process-options.ts";
 import { processSchema } from "./process-schema.ts";
 import { type SupervisorHooks, supervisorHooksSchema } from "./hook-options.ts";

@@ -22,16 +22,34 @@ export const TICKS_PER_SECOND = 100;
 export const PAGE_BYTES =
   process.arch === "arm64" && process.platform === "darwin" ? 16_384 : 4_096;
 
+const SPACE = 0x20;
+const ZERO = 0x30;
+const NINE = 0x39;
+const LAST_FIELD = 24;
+
+// Read from the bytes, into one array: cut into strings, the files of 50 children a second were 5 MiB
+// of garbage in ten seconds, which V8 lets pile up.
+const fields: number[] = Array.from({ length: LAST_FIELD + 1 }, () => 0);
+
 /** Reads one process; `undefined` when it is gone or there is no `/proc`. */
 export function readProcStat(pid: number): ProcStat | undefined {
-  const text = readProcFile(`/proc/${pid}/stat`);
-  if (text === undefined) return undefined;
+  const bytes = readProcFile(`/proc/${pid}/stat`);
+  if (bytes === undefined) return undefined;
   // The command in parentheses may hold anything, parentheses and blanks included.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  const number = (index: number): number => Number(fields[index - 3]);
+  const start = bytes.lastIndexOf(")") + 2;
+  let field = 3;
+  let value = 0;
+  for (let at = start; field <= LAST_FIELD && at < bytes.length; at++) {
+    const byte = bytes[at] ?? SPACE;
+    if (byte === SPACE) {
+      fields[field++] = value;
+      value = 0;
+    } else if (byte >= ZERO && byte <= NINE) value = value * 10 + byte - ZERO;
+  }
+  const number = (index: number): number => fields[index] ?? 0;
   return {
     pid,
-    state: fields[0] ?? "?",
+    state: String.fromCharCode(bytes[start] ?? 0x3f),
     parentPid: number(4),
     groupId: number(5),
     cpuTicks: number(14) + number(15),
@@ -53,8 +71,10 @@ export function listPids(): number[] {
 
 /** Pids of the direct children, empty when there are none or the kernel doesn't say. */
 export function readChildPids(pid: number): number[] {
-  const text = readProcFile(`/proc/${pid}/task/${pid}/children`) ?? "";
-  return text
+  const bytes = readProcFile(`/proc/${pid}/task/${pid}/children`);
+  if (bytes === undefined || bytes.length === 0) return [];
+  return bytes
+    .toString("latin1")
     .split(" ")
     .map(Number)
     .filter((child) => child > 0);

@@ -1,4 +1,4 @@
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type RequestOptions } from "node:http";
 import { statSync } from "node:fs";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -316,6 +316,34 @@ describe("management API", () => {
     await expect(open.start()).rejects.toMatchObject({ code: "SUPERVISOR_API_UNPROTECTED" });
   });
 
+  test("neither a path nor a whole address can pass for a local host, and a body has no end", async () => {
+    const { supervisor } = await start({ api: { port: 0, maxBodyBytes: 1_000 } });
+    const { port } = new URL(supervisor.status().apiUrl ?? "");
+    const send = (path: string, options: RequestOptions, chunks: string[] = []): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const request = httpRequest({ port, host: "127.0.0.1", path, ...options }, (response) => {
+          response.resume();
+          resolve(response.statusCode ?? 0);
+        }).on("error", reject);
+        for (const chunk of chunks) request.write(chunk);
+        request.end();
+      });
+    const path = "/api/v1/processes";
+    const foreign = { headers: { Host: "evil.example" } };
+    expect(await send(path, {})).toBe(200);
+    expect(await send(path, { method: "HEAD" })).toBe(200);
+    expect(await send(path, foreign)).toBe(403);
+    expect(await send(`//localhost${path}`, foreign)).toBe(403);
+    expect(await send(`http://localhost${path}`, foreign)).toBe(403);
+    expect(await send(path, { headers: { Host: "[" } })).toBe(400);
+    expect(await send(path, { method: "DELETE" })).toBe(404);
+    expect(await send("/api/v1/processes/%zz", {})).toBe(404);
+    const scale = `${path}/queue-default/scale`;
+    const many = Array.from({ length: 20 }, () => " ".repeat(100));
+    expect(await send(scale, { method: "POST" }, many)).toBe(413);
+    expect(await send(scale, { method: "POST" }, ['{"desi', 'red": 2}'])).toBe(202);
+  });
+
   test("a Unix socket is for its owner alone", async () => {
     const folder = mkdtempSync(join(tmpdir(), "millrace-api-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -339,6 +367,17 @@ describe("management API", () => {
       headers: { Authorization: `Bearer ${TOKEN}` },
     });
     expect((await supervisor.fetch(request)).status).toBe(200);
+    const url = "http://localhost/api/v1/processes/queue-default/scale";
+    const scale = (body: string): Promise<Response> =>
+      supervisor.fetch(
+        new Request(url, {
+          method: "POST",
+          headers: { Authorization: `Bearer ${TOKEN}` },
+          body,
+        }),
+      );
+    expect((await scale('{"desired": 2}')).status).toBe(202);
+    expect((await scale(" ".repeat(70_000))).status).toBe(413);
   });
 
   test("the OpenAPI document describes every route and its errors", async () => {

@@ -1,5 +1,5 @@
 import { parseOptions } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import type { AlertChannel } from "../alert.ts";
 import { cut, messageText, messageTitle } from "../alert-text.ts";
 import { postJson } from "./post-json.ts";

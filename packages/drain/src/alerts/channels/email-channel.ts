@@ -1,5 +1,5 @@
 import { messageOf, parseOptions } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import { type AlertChannel, alertNotSent } from "../alert.ts";
 import { messageText, messageTitle } from "../alert-text.ts";
 

@@ -1,5 +1,5 @@
 import { parseOptions, signWebhook } from "@millrace/core";
-import { z } from "zod";
+import * as z from "zod";
 import type { Alert, AlertChannel, AlertMessage } from "../alert.ts";
 import { postJson } from "./post-json.ts";
 

@@ -1,4 +1,5 @@
 import { INSTANCE_STATES, type InstanceState } from "./process/instance-state.ts";
+import type { ResourceUsage } from "./process/resource-usage.ts";
 import type { Instance } from "./process/instance.ts";
 import { instancePort } from "./process/launch-plan.ts";
 import type { ManagedProcess } from "./scaling/managed-process.ts";
@@ -50,12 +51,6 @@ export interface ProcessStatus {
   /** Number of instances by state. */
   counts: Record<InstanceState, number>;
   instances: InstanceStatus[];
-}
-
-/** Resources of one instance, its children included. */
-export interface ResourceUsage {
-  residentBytes: number;
-  cpuSeconds: number;
 }
 
 /** Describes a process; `usage` says what its instances take, where that is known. */

@@ -4,6 +4,7 @@ import { waitFor } from "@millrace/core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { listPids, readEnvironment, readProcStat } from "../src/process/proc-stat.ts";
+import { systemClock } from "../src/host/clock.ts";
 import { StateKeeper } from "../src/state/state-keeper.ts";
 import { findSurvivors } from "../src/state/survivors.ts";
 import { execArgv, fixture } from "./fixtures/fixture.ts";
@@ -54,7 +55,7 @@ describe("soak", () => {
     `killed ${KILLS} times (seed ${SEED}), survivors are adopted and never doubled`,
     async () => {
       const file = `/tmp/millrace-soak-${process.pid}/state.json`;
-      const stateId = new StateKeeper(file).id;
+      const stateId = new StateKeeper(file, systemClock).id;
       const processes = {
         worker: { command: ["sleep", "1000"], scale: 10, onSupervisorDeath: "survive" as const },
       };

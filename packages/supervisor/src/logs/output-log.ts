@@ -1,4 +1,5 @@
 import { type Logger, LogThrottle, messageOf } from "@millrace/core";
+import { type Clock, timestamp } from "../host/clock.ts";
 import type { ResolvedProcessOptions } from "../options/process-schema.ts";
 import { detectLevel } from "./detect-level.ts";
 import { LineJoiner } from "./line-joiner.ts";
@@ -17,6 +18,7 @@ export interface OutputLogOwner {
   process: string;
   instance: string;
   logger: Logger;
+  clock: Clock;
   onLine(entry: LogEntry): void;
 }
 
@@ -93,7 +95,11 @@ export class OutputLog {
   #receiver(stream: "stdout" | "stderr"): (line: string) => void {
     const { multiline } = this.#options;
     if (multiline === undefined) return (line) => this.#write(stream, line);
-    const joiner = new LineJoiner(multiline, (text) => this.#write(stream, text));
+    const joiner = new LineJoiner(
+      multiline,
+      (text) => this.#write(stream, text),
+      this.#owner.clock,
+    );
     this.#joiners.set(stream, joiner);
     return (line) => joiner.push(line);
   }
@@ -109,10 +115,10 @@ export class OutputLog {
   #write(stream: "stdout" | "stderr", line: string): void {
     let message = line;
     for (const pattern of this.#options.redact) message = message.replace(pattern, "[redacted]");
-    const { process, instance } = this.#owner;
+    const { process, instance, clock } = this.#owner;
     const entry: LogEntry = {
       sequence: ++this.#sequence,
-      time: new Date().toISOString(),
+      time: timestamp(clock),
       process,
       instance,
       stream,

@@ -62,7 +62,7 @@ export interface ProcessOptions {
   /**
    * Restarts after unstable runs that all instances may spend together within `windowMs` milliseconds.
    *
-   * @default { restarts: 60, windowMs: 60_000 }
+   * @default { restarts: 60, windowMs: 60_000 }, or one per instance and `backoff.capMs` where that is more
    */
   restartBudget?: { restarts: number; windowMs: number } | undefined;
   /** Unstable crashes in a row after which an instance stays down; 0 never gives up. @default 0 */

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { type Logger, LogThrottle, messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { Fleet } from "../fleet.ts";
+import type { Clock, Timer } from "../host/clock.ts";
 import { signalGroup } from "../process/process-group.ts";
 import {
   readBootId,
@@ -24,14 +25,16 @@ export class StateKeeper {
   /** Tags survivors; the same for every supervisor that uses this file. */
   readonly id: string;
   readonly #path: string;
+  readonly #clock: Clock;
   readonly #lock: StateLock;
   #previous: SupervisorState | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #fleet: Fleet | undefined;
   #throttle: LogThrottle | undefined;
   #configured = new Map<string, number>();
 
-  constructor(file: string) {
+  constructor(file: string, clock: Clock) {
+    this.#clock = clock;
     this.#path = resolve(file);
     this.id = createHash("sha256").update(this.#path).digest("hex").slice(0, 24);
     this.#lock = new StateLock(`${this.#path}.lock`);
@@ -85,7 +88,7 @@ export class StateKeeper {
       const instance = process.createInstance(survivor.number, process.spec);
       process.instances.set(survivor.number, instance);
       const uptimeMs = (readUptimeSeconds() - survivor.startTicks / TICKS_PER_SECOND) * 1_000;
-      instance.adopt((onExit) => new AdoptedRun(survivor, uptimeMs, onExit));
+      instance.adopt((onExit) => new AdoptedRun(survivor, uptimeMs, this.#clock, onExit));
       onAdopted(process.name, instance.id, survivor.pid);
     }
   }
@@ -93,14 +96,16 @@ export class StateKeeper {
   /** Writes the state soon. */
   save(): void {
     if (this.#fleet === undefined) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#write();
-    }, SAVE_DELAY_MS).unref();
+    this.#timer ??= this.#clock
+      .setTimeout(() => {
+        this.#timer = undefined;
+        this.#write();
+      }, SAVE_DELAY_MS)
+      .unref();
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     this.#write();
     this.#fleet = undefined;
     this.#lock.release();

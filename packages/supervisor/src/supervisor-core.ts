@@ -251,7 +251,7 @@ export class SupervisorCore {
     this.#host.guardian.start();
     closers.push(() => this.#host.guardian.close());
     if (this.#state !== undefined) {
-      this.#state.open();
+      this.#state.open(this.logger);
       closers.push(() => this.#state?.close());
     }
     warnAboutReusePort(this.fleet, this.logger);

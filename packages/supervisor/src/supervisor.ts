@@ -101,7 +101,7 @@ export interface Supervisor extends Component {
  *
  * @throws `CONFIG_INVALID`, naming everything that is wrong at once. `start` throws
  * `SUPERVISOR_LISTEN_FAILED`, `SUPERVISOR_API_LISTEN_FAILED`, `SUPERVISOR_DEPENDENCY_UNMET` or
- * `SUPERVISOR_STATE_LOCKED`.
+ * `SUPERVISOR_STATE_LOCKED`, `SUPERVISOR_STATE_NOT_WRITABLE`.
  * @example
  * ```ts
  * import { createSupervisor } from "@millrace/supervisor";

@@ -9,7 +9,7 @@ import {
 import type { Client } from "pg";
 import { segmentLimits } from "../batch/segment-limits.ts";
 import { asDrainSchema } from "../drain-options.ts";
-import { migrateWith } from "../migrate.ts";
+import { migrateWith } from "../apply-migrations.ts";
 import { DEAD_LETTER_TABLE } from "../schema/bookkeeping.ts";
 import type { DrainSchema } from "../schema/drain-schema.ts";
 import { LETTERS_SOURCE, payloadsStatement } from "../write/audit-tally.ts";
@@ -24,14 +24,15 @@ import {
   type ResolvedSelection,
   selectionSchema,
 } from "./dead-letter-options.ts";
-import { type DeadLetterPage, readPage } from "./letter-pages.ts";
+import { readPage } from "./letter-pages.ts";
 import { LetterReplay, type ReplayedChunk } from "./letter-replay.ts";
 import { publishLetterMetrics } from "./letter-metrics.ts";
 import { OnDemandConnection } from "./on-demand-connection.ts";
 import { Replica } from "./replica.ts";
 import { type Conditions, selectionConditions } from "./selection-sql.ts";
+import type { DeadLetterPage } from "./stored-dead-letter.ts";
 
-export type { DeadLetterPage, StoredDeadLetter } from "./letter-pages.ts";
+export type { DeadLetterPage, StoredDeadLetter } from "./stored-dead-letter.ts";
 
 /** What a replay has come to. */
 export interface ReplayResult {

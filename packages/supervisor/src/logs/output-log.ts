@@ -1,4 +1,4 @@
-import type { Logger } from "@millrace/core";
+import { type Logger, LogThrottle, messageOf } from "@millrace/core";
 import { type Clock, timestamp } from "../host/clock.ts";
 import type { ResolvedProcessOptions } from "../options/process-schema.ts";
 import { detectLevel } from "./detect-level.ts";
@@ -28,6 +28,7 @@ export class OutputLog {
   readonly #options: LogOptions;
   readonly #owner: OutputLogOwner;
   readonly #logger: Logger;
+  readonly #throttle: LogThrottle;
   readonly #splitters = new Map<"stdout" | "stderr", LineSplitter>();
   readonly #joiners = new Map<"stdout" | "stderr", LineJoiner>();
   #file: LogFile | undefined;
@@ -40,9 +41,10 @@ export class OutputLog {
     this.#owner = owner;
     this.ring = new LogRing(options.ringLines, MAX_RING_LENGTH);
     this.#logger = owner.logger.child({ process: owner.process, instance: owner.instance });
+    this.#throttle = new LogThrottle(this.#logger);
   }
 
-  /** Lines that a slow disk has cost so far. */
+  /** Lines that are not in the file: the disk was too slow, or would not take them. */
   get droppedLines(): number {
     return this.#droppedBefore + (this.#file?.droppedLines ?? 0);
   }
@@ -53,12 +55,19 @@ export class OutputLog {
     void this.#closeFile();
     this.#filePath = path;
     if (path === undefined) return;
-    this.#file = new LogFile(path, {
+    const limits = {
       maxBytes: this.#options.maxFileSize,
       maxAgeMs: this.#options.maxFileAgeMs,
       maxFiles: this.#options.maxFiles,
       maxQueuedBytes: MAX_QUEUED_FILE_BYTES,
-    });
+    };
+    this.#file = new LogFile(path, limits, (error) =>
+      this.#throttle.warn(
+        "file",
+        () => ({ err: error }),
+        `lines are not written to ${path} (${messageOf(error)}): free disk space, or make it writable for this user`,
+      ),
+    );
   }
 
   push(stream: "stdout" | "stderr", chunk: Buffer): void {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
-import { MillraceError } from "@millrace/core";
+import { type Logger, LogThrottle, messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { Fleet } from "../fleet.ts";
 import type { Clock, Timer } from "../host/clock.ts";
@@ -30,6 +30,7 @@ export class StateKeeper {
   #previous: SupervisorState | undefined;
   #timer: Timer | undefined;
   #fleet: Fleet | undefined;
+  #throttle: LogThrottle | undefined;
   #configured = new Map<string, number>();
 
   constructor(file: string, clock: Clock) {
@@ -39,14 +40,19 @@ export class StateKeeper {
     this.#lock = new StateLock(`${this.#path}.lock`);
   }
 
-  /** @throws {@link MillraceError} `SUPERVISOR_STATE_LOCKED`, `SUPERVISOR_ADOPTION_UNSUPPORTED` */
-  open(): void {
+  /**
+   * @param logger hears when the file can't be written.
+   * @throws {@link MillraceError} `SUPERVISOR_STATE_LOCKED`, `SUPERVISOR_STATE_NOT_WRITABLE`,
+   * `SUPERVISOR_ADOPTION_UNSUPPORTED`
+   */
+  open(logger: Logger): void {
     if (readProcStat(process.pid) === undefined) {
       throw new MillraceError<SupervisorErrorCode>(
         "SUPERVISOR_ADOPTION_UNSUPPORTED",
         "state needs /proc to tell processes apart, which this platform lacks: leave the option out",
       );
     }
+    this.#throttle = new LogThrottle(logger);
     this.#lock.acquire();
     this.#previous = readState(this.#path);
   }
@@ -107,8 +113,21 @@ export class StateKeeper {
 
   #write(): void {
     if (this.#fleet === undefined) return;
-    const processes = [...this.#fleet.processes.values()];
-    writeState(this.#path, {
+    // A full disk must not end what runs well: the next supervisor finds survivors without the file.
+    try {
+      writeState(this.#path, this.#describe(this.#fleet));
+    } catch (error) {
+      this.#throttle?.warn(
+        "write",
+        () => ({ err: error }),
+        `cannot write the state file (${messageOf(error)}): free disk space or check its permissions; the next supervisor would not know of changes since`,
+      );
+    }
+  }
+
+  #describe(fleet: Fleet): SupervisorState {
+    const processes = [...fleet.processes.values()];
+    return {
       version: 1,
       bootId: readBootId(),
       processes: Object.fromEntries(
@@ -131,7 +150,7 @@ export class StateKeeper {
             return [{ process: name, number, pid, startTicks }];
           }),
         ),
-    });
+    };
   }
 }
 

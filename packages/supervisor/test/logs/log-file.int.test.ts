@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { waitFor } from "@millrace/core/testing";
+import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { LogFile } from "../../src/logs/log-file.ts";
 import { startSupervisor } from "../fixtures/start-supervisor.ts";
@@ -67,6 +67,22 @@ test("a folder that cannot be written costs lines, nothing else", async () => {
   file.write("lost");
   await file.close();
   expect(file.droppedLines).toBe(1);
+});
+
+test("a log file that cannot be written is a warning, and the instance runs on", async () => {
+  const logger = createMemoryLogger();
+  const file = "/etc/hostname/nowhere/app.log";
+  const supervisor = await startSupervisor({
+    processes: { worker: { command: ["sh", "-c", "echo lost; sleep 1000"], logs: { file } } },
+    logger,
+  });
+  await waitFor(() =>
+    logger.lines.some(
+      ({ level, message }) =>
+        level === "warn" && message.startsWith(`lines are not written to ${file} (`),
+    ),
+  );
+  expect(supervisor.process("worker").counts.ready).toBe(1);
 });
 
 test("each instance writes its own file, secrets redacted, also what it says last", async () => {

@@ -3,15 +3,16 @@ import type { ApiBackend } from "./api-backend.ts";
 import { answerError, ApiError, bodyTooLarge } from "./api-error.ts";
 import { type ApiHandler, createHandlers } from "./api-handlers.ts";
 import type { ApiAnswer, ApiRequest, ApiResponder } from "./api-message.ts";
-import { API_ROUTES, type ApiRoute } from "./api-routes.ts";
-import { Authentication } from "./authentication.ts";
+import { API_SCOPES, type RouteKey } from "./api-scopes.ts";
+import { Authentication, type Scope } from "./authentication.ts";
 import { isLoopback } from "./loopback.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 
-interface Bound {
-  route: ApiRoute;
-  handler: ApiHandler;
+interface Route {
+  method: string;
   pattern: RegExp;
+  scope: Scope | undefined;
+  handler: ApiHandler;
 }
 
 /** The management API on top of a supervisor, whatever server carries it. */
@@ -30,10 +31,10 @@ export function createApiApp(backend: ApiBackend, options: ResolvedApiOptions): 
     if (Number(request.header("content-length") ?? 0) > options.maxBodyBytes) {
       throw bodyTooLarge(options.maxBodyBytes);
     }
-    const { route, handler, params } = findRoute(routes, request);
-    if (route.scope !== undefined) {
-      const actor = authentication.check(request.header("authorization"), route.scope);
-      if (route.method === "post") {
+    const { method, scope, handler, params } = findRoute(routes, request);
+    if (scope !== undefined) {
+      const actor = authentication.check(request.header("authorization"), scope);
+      if (method === "post") {
         const { peer, path } = request;
         backend.logger.info({ actor, peer, path }, "management API change");
       }
@@ -48,26 +49,25 @@ export function createApiApp(backend: ApiBackend, options: ResolvedApiOptions): 
   };
 }
 
-function bindRoutes(backend: ApiBackend, options: ResolvedApiOptions): Bound[] {
+function bindRoutes(backend: ApiBackend, options: ResolvedApiOptions): Route[] {
   const handlers = createHandlers(backend, options);
-  return API_ROUTES.map((route) => {
-    const handler = handlers[`${route.method} ${route.path}`];
-    if (handler === undefined) throw new Error(`no handler for ${route.method} ${route.path}`);
-    const pattern = new RegExp(`^${route.path.replaceAll(/\{(\w+)\}/g, "(?<$1>[^/]+)")}$`);
-    return { route, handler, pattern };
+  return (Object.keys(API_SCOPES) as RouteKey[]).map((key) => {
+    const [method = "", path = ""] = key.split(" ");
+    const pattern = new RegExp(`^${path.replaceAll(/\{(\w+)\}/g, "(?<$1>[^/]+)")}$`);
+    return { method, pattern, scope: API_SCOPES[key], handler: handlers[key] };
   });
 }
 
 function findRoute(
-  routes: readonly Bound[],
+  routes: readonly Route[],
   { method, path }: ApiRequest,
-): Bound & { params: { name: string; id: string } } {
+): Route & { params: { name: string; id: string } } {
   const asked = method === "HEAD" ? "get" : method.toLowerCase();
-  for (const bound of routes) {
-    const match = bound.route.method === asked ? bound.pattern.exec(path) : null;
+  for (const route of routes) {
+    const match = route.method === asked ? route.pattern.exec(path) : null;
     if (match === null) continue;
     const { name = "", id = "" } = match.groups ?? {};
-    return { ...bound, params: { name: decode(name), id: decode(id) } };
+    return { ...route, params: { name: decode(name), id: decode(id) } };
   }
   throw new ApiError(404, "NOT_FOUND", `there is no ${method} ${path}`);
 }

@@ -3,9 +3,9 @@ import type { Operation } from "../scaling/operation.ts";
 import type { ApiBackend } from "./api-backend.ts";
 import { ApiError } from "./api-error.ts";
 import { type ApiAnswer, type ApiRequest, answerJson } from "./api-message.ts";
-import { scaleRequestSchema } from "./api-schemas.ts";
 import { streamEvents } from "./event-stream.ts";
-import { openApiDocument } from "./openapi.ts";
+import type { RouteKey } from "./api-scopes.ts";
+import { scaleRequestSchema } from "./scale-request.ts";
 
 /** A request with what its path says. */
 interface ApiCall {
@@ -24,7 +24,7 @@ const MAX_LOG_LINES = 10_000;
 export function createHandlers(
   backend: ApiBackend,
   { maxBodyBytes }: ResolvedApiOptions,
-): Record<string, ApiHandler | undefined> {
+): Record<RouteKey, ApiHandler> {
   const { fleet } = backend;
   return {
     "get /api/v1/health": () => answerJson({ status: "healthy" }),
@@ -32,7 +32,10 @@ export function createHandlers(
       const readiness = backend.readiness();
       return answerJson(readiness, readiness.ready ? 200 : 503);
     },
-    "get /api/v1/openapi.json": () => answerJson(openApiDocument()),
+    "get /api/v1/openapi.json": async () => {
+      const { openApiDocument } = await import("./openapi.ts");
+      return answerJson(openApiDocument());
+    },
     "get /api/v1/processes": ({ request }) => {
       const processes = backend.statuses();
       if (request.query.get("flat") !== "true") return answerJson({ processes });
@@ -110,26 +113,29 @@ export function createHandlers(
   };
 }
 
-function scheduleHandlers({ schedules }: ApiBackend): Record<string, ApiHandler> {
-  const path = "/api/v1/processes/{name}/schedule";
+type ScheduleKey = Extract<RouteKey, `${string}/schedule${string}`>;
+
+function scheduleHandlers({
+  schedules,
+}: ApiBackend): Record<ScheduleKey | "get /api/v1/schedules", ApiHandler> {
   return {
     "get /api/v1/schedules": () => answerJson({ schedules: schedules.statuses() }),
-    [`get ${path}`]: ({ name }) => answerJson(schedules.of(name).status()),
-    [`get ${path}/history`]: ({ request, name }) => {
+    "get /api/v1/processes/{name}/schedule": ({ name }) => answerJson(schedules.of(name).status()),
+    "get /api/v1/processes/{name}/schedule/history": ({ request, name }) => {
       const limit = readLimit(request);
       const history = schedules.of(name).history.slice(-limit).toReversed();
       return answerJson({ process: name, limit, count: history.length, history });
     },
-    [`post ${path}/trigger`]: ({ name }) => {
+    "post /api/v1/processes/{name}/schedule/trigger": ({ name }) => {
       const run = schedules.of(name).trigger("manual");
       const status = run.outcome === "skipped" ? "skipped" : "triggered";
       return answerJson({ status, process: run.process, run }, 202);
     },
-    [`post ${path}/pause`]: ({ name }) => {
+    "post /api/v1/processes/{name}/schedule/pause": ({ name }) => {
       schedules.of(name).pause();
       return answerJson(schedules.of(name).status());
     },
-    [`post ${path}/resume`]: ({ name }) => {
+    "post /api/v1/processes/{name}/schedule/resume": ({ name }) => {
       schedules.of(name).resume();
       return answerJson(schedules.of(name).status());
     },

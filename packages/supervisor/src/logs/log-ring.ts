@@ -9,6 +9,8 @@ export interface LogEntry {
   stream: "stdout" | "stderr";
   level: LogLevel;
   message: string;
+  /** What else a line said that is a JSON object, with `logs.json`. */
+  fields?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

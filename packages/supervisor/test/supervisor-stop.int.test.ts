@@ -100,7 +100,7 @@ describe("stopping", () => {
     const pids = Object.values(pidsOf(supervisor, "tree")).map(Number);
     expect(pids.every((pid) => sampleTree(pid) !== undefined)).toBe(true);
     await supervisor.stopProcess("tree").done;
-    expect(pids.some(groupIsAlive)).toBe(false);
+    expect(pids.some((pid) => groupIsAlive(pid))).toBe(false);
   });
 
   test("on the way down the idle go first, and jobs in hand are finished over IPC", async () => {

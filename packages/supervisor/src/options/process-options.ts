@@ -215,6 +215,9 @@ export interface ProcessOptions {
     | undefined;
   /** What happens to instances when the supervisor is killed. @default "die" */
   onSupervisorDeath?: "die" | "survive" | undefined;
-  /** Its final failure ends the supervisor with an error. @default false */
-  essential?: boolean | undefined;
+  /**
+   * Its final failure ends the supervisor with an error, and `runUntilSignal` the program with exit
+   * code 1 or, from 1 to 255, the one given here. @default false
+   */
+  essential?: boolean | { exitCode: number } | undefined;
 }

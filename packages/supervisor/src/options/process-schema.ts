@@ -193,7 +193,10 @@ export const processSchema = strictOptions({
     json: z.boolean().default(false),
   }).prefault({}),
   onSupervisorDeath: z.enum(["die", "survive"]).default("die"),
-  essential: z.boolean().default(false),
+  essential: z
+    .boolean()
+    .or(strictOptions({ exitCode: z.int().min(1).max(255) }))
+    .default(false),
 })
   .refine(({ command, module }) => (command === undefined) !== (module === undefined), {
     path: ["command"],

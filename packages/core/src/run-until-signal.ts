@@ -21,7 +21,8 @@ export interface RunUntilSignalOptions {
 /**
  * Starts components in order, waits for a termination signal or for one of them to fail, then
  * closes them in reverse order and ends the process: exit code 0 after a clean stop, 1 after a
- * failed start, a failed component or a stop that did not finish. A second signal ends it at once.
+ * failed start, a failed component (or what its error's `details.exitCode` says) or a stop that did
+ * not finish. A second signal ends it at once.
  * A component that is closed by other means is no failure; when all are, the application ends.
  *
  * What should run after it has 2 seconds: whatever keeps the process for longer after a clean stop
@@ -56,7 +57,7 @@ export async function runUntilSignal(
       options.onReady?.();
       const failed = await firstFailure(started, stop.signal);
       if (failed !== undefined) {
-        exitCode = 1;
+        exitCode = exitCodeOf(failed.cause);
         logger.error({ component: failed.name, err: failed.cause }, "component failed, stopping");
       }
     }
@@ -78,6 +79,12 @@ export async function runUntilSignal(
   clearInterval(keepAlive);
   if (exitCode !== 0) process.exit(exitCode);
   endDespiteLeftovers(logger);
+}
+
+/** 1, unless who failed was told what to end with. */
+function exitCodeOf(cause: Error): number {
+  const code = MillraceError.is(cause) ? cause.details["exitCode"] : undefined;
+  return typeof code === "number" && Number.isInteger(code) && code > 0 && code < 256 ? code : 1;
 }
 
 /** A start that ignores its signal must not keep the application from stopping. */

@@ -9,11 +9,17 @@ export function essentialFailure(
   change: InstanceChange,
 ): MillraceError<SupervisorErrorCode> | undefined {
   const { essential } = fleet.process(change.process).spec.options;
-  if (!essential || change.to !== "failed") return undefined;
+  if (essential === false || change.to !== "failed") return undefined;
   return new MillraceError<SupervisorErrorCode>(
     "SUPERVISOR_ESSENTIAL_FAILED",
     `${change.instance} is essential and has failed: ${change.reason}`,
-    { details: { process: change.process, instance: change.instance } },
+    {
+      details: {
+        process: change.process,
+        instance: change.instance,
+        ...(essential === true ? {} : { exitCode: essential.exitCode }),
+      },
+    },
   );
 }
 

@@ -35,6 +35,36 @@ export class EventJournal {
     return this.#entries.filter((entry) => entry.id > id);
   }
 
+  /**
+   * What came after `afterId`, the newest without, and then what comes, until `signal` fires. Who
+   * is too slow for what is kept misses the oldest, which the ids tell.
+   */
+  async *follow(afterId: number | undefined, signal: AbortSignal): AsyncGenerator<JournalEntry> {
+    let lastId = afterId ?? this.#lastId;
+    for (;;) {
+      const entries = this.since(lastId);
+      if (entries.length === 0 && signal.aborted) return;
+      for (const entry of entries) {
+        lastId = entry.id;
+        yield entry;
+      }
+      if (lastId === this.#lastId && !signal.aborted) await this.#next(signal);
+    }
+  }
+
+  /** Waits for the next event, or until `signal` fires. */
+  #next(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#listeners.delete(wake);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      this.#listeners.add(wake);
+      signal.addEventListener("abort", wake);
+    });
+  }
+
   subscribe(listener: (entry: JournalEntry) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -25,6 +25,7 @@
 export type { AutoscaleDecision, DecisionLimit, Opinion } from "./autoscale/decision.ts";
 export { bufferDepth, type BufferSource } from "./autoscale/inputs/buffer-depth.ts";
 export { cpu } from "./autoscale/inputs/cpu.ts";
+export { eventLoop } from "./autoscale/inputs/event-loop.ts";
 export { memory, type MemoryInputOptions } from "./autoscale/inputs/memory.ts";
 export { metric, type MetricOptions } from "./autoscale/inputs/metric.ts";
 export { pressure } from "./autoscale/inputs/pressure.ts";
@@ -83,6 +84,7 @@ export type { HookRun } from "./process/hooks.ts";
 export type { InstanceState } from "./process/instance-state.ts";
 export type { StateStep } from "./process/state-track.ts";
 export type { Readiness } from "./readiness.ts";
+export { replayEvents, type ReplayedInstance, type ReplayedProcess } from "./replay.ts";
 export type { EndedRun } from "./run-history.ts";
 export type {
   CanaryOptions,
@@ -97,7 +99,9 @@ export type {
   OperationKind,
   OperationState,
   OperationStatus,
+  RolloutFailure,
 } from "./scaling/operation.ts";
+export type { ChooseVictims, VictimCandidate } from "./scaling/victims.ts";
 export type { PingOptions } from "./scheduling/ping.ts";
 export type { ScheduledRun, ScheduleStatus } from "./scheduling/scheduled-run.ts";
 export type { InstanceChange, InstanceExit, SupervisorEvents } from "./supervisor-events.ts";

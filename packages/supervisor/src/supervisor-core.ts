@@ -7,13 +7,13 @@ import {
   type Logger,
   TypedEmitter,
 } from "@millrace/core";
-import { ApiHandler } from "./api/api-handler.ts";
+import { ManagementApi } from "./api/management-api.ts";
 import { Autoscalers } from "./autoscale/autoscalers.ts";
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import { ConnectionWatch } from "./listener/connection-watch.ts";
 import { warnAboutReusePort } from "./listener/reuse-port.ts";
 import { essentialFailure, isAllOver } from "./end-conditions.ts";
-import { EventJournal } from "./event-journal.ts";
+import { EventJournal, type JournalEntry } from "./event-journal.ts";
 import { type Explanation, explainInstance, explainProcess } from "./explain.ts";
 import { Fleet } from "./fleet.ts";
 import { timeoutSignal } from "./host/clock.ts";
@@ -72,7 +72,7 @@ export class SupervisorCore {
   readonly #turns: LaunchTurns;
   readonly #autoscalers: Autoscalers;
   readonly #state: StateKeeper | undefined;
-  readonly #api: ApiHandler;
+  readonly #api: ManagementApi;
   /** Stops what would start processes by itself. */
   #closeFirst: () => void = () => {};
   readonly #readyFile: ReadyFile | undefined;
@@ -139,12 +139,16 @@ export class SupervisorCore {
       startupMs: (name) => this.#startups.medianMs(name),
       onDecision: (decision) => this.#emit("autoscale:decided", decision),
     });
-    this.#metrics = new SupervisorMetrics(this.options.metrics ?? defaultMetrics, {
-      fleet: this.fleet,
-      usage: (instance) => this.#memory.usage(instance),
-      opinions: () => this.#autoscalers.opinions(),
-    });
-    this.#api = new ApiHandler(this, this.options.api);
+    this.#metrics = new SupervisorMetrics(
+      this.options.metrics ?? defaultMetrics,
+      this.options.metricsPrefix,
+      {
+        fleet: this.fleet,
+        usage: (instance) => this.#memory.usage(instance),
+        opinions: () => this.#autoscalers.opinions(),
+      },
+    );
+    this.#api = new ManagementApi(this, this.options.api);
     this.lifecycle = new Lifecycle({
       name: "supervisor",
       setTimeout: (callback, delayMs) => clock.setTimeout(callback, delayMs),
@@ -186,6 +190,17 @@ export class SupervisorCore {
 
   canary(name: string, options: CanaryOptions): Operation {
     return startCanary(this.fleet, name, options, (status) => this.#emit("canary:changed", status));
+  }
+
+  /** Ends with the supervisor: what its last breath said comes first. */
+  follow(
+    afterId: number | undefined,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<JournalEntry> {
+    const ended = new AbortController();
+    void this.lifecycle.closed.then(() => ended.abort());
+    const either = signal === undefined ? ended.signal : AbortSignal.any([signal, ended.signal]);
+    return this.journal.follow(afterId, either);
   }
 
   readiness(): Readiness {
@@ -235,7 +250,7 @@ export class SupervisorCore {
   }
 
   fetch(request: Request): Promise<Response> {
-    return this.#api.fetch(request, undefined);
+    return this.#api.fetch(request);
   }
 
   whenReady(name: string | undefined, timeoutMs: number): Promise<void> {

@@ -31,11 +31,14 @@ export class SupervisorMetrics {
   readonly #scaleEvents = new LabelledCounts();
   readonly #hookRuns = new LabelledCounts();
   readonly #withdraw: Array<() => void> = [];
+  readonly #prefix: string;
   #rollouts: PublishedHistogram | undefined;
   #stops: PublishedHistogram | undefined;
 
-  constructor(registry: MetricsRegistry, sources: MetricSources) {
+  /** Names begin with `prefix` instead of `millrace_`. */
+  constructor(registry: MetricsRegistry, prefix: string, sources: MetricSources) {
     this.#registry = registry;
+    this.#prefix = prefix;
     this.#sources = sources;
   }
 
@@ -165,7 +168,8 @@ export class SupervisorMetrics {
   }
 
   #publish(family: MetricFamily, read: () => Iterable<MetricSample>): void {
-    this.#withdraw.push(publishMetric(this.#registry, family, read));
+    const named = { ...family, name: this.#named(family.name) };
+    this.#withdraw.push(publishMetric(this.#registry, named, read));
   }
 
   #histogram(
@@ -174,9 +178,14 @@ export class SupervisorMetrics {
     labelNames: string[],
     buckets: number[],
   ): PublishedHistogram {
-    const histogram = publishHistogram(this.#registry, { name, help, labelNames, buckets });
+    const family = { name: this.#named(name), help, labelNames, buckets };
+    const histogram = publishHistogram(this.#registry, family);
     this.#withdraw.push(() => histogram.withdraw());
     return histogram;
+  }
+
+  #named(name: string): string {
+    return name.replace(/^millrace_/, this.#prefix);
   }
 
   *#restarts(): Generator<MetricSample> {

@@ -8,6 +8,7 @@ import {
 } from "@millrace/core";
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import type { SupervisorErrorCode } from "./errors.ts";
+import type { JournalEntry } from "./event-journal.ts";
 import type { Explanation } from "./explain.ts";
 import type { ScaleTarget } from "./fleet.ts";
 import type { SupervisorHost } from "./host/supervisor-host.ts";
@@ -90,6 +91,22 @@ export interface Supervisor extends Component {
   whenReady(process?: string, options?: { timeoutMs?: number | undefined }): Promise<void>;
   /** The management API as a fetch handler, for a server of your own; by the same tokens and limits. */
   fetch(request: Request): Promise<Response>;
+  /**
+   * The events as a stream, those that `after` names by their id and later ones first, as far as the
+   * newest 1,000 reach. Ends with the supervisor, or with `signal`.
+   *
+   * @example
+   * ```ts
+   * import type { Supervisor } from "@millrace/supervisor";
+   *
+   * declare const supervisor: Supervisor;
+   * for await (const { id, event, payload } of supervisor.events()) console.log(id, event, payload);
+   * ```
+   */
+  events(options?: {
+    after?: number | undefined;
+    signal?: AbortSignal | undefined;
+  }): AsyncGenerator<JournalEntry>;
   on<Name extends keyof SupervisorEvents>(
     event: Name,
     listener: Listener<SupervisorEvents[Name]>,
@@ -168,6 +185,7 @@ export function createSupervisorOn(host: SupervisorHost, options: SupervisorOpti
     decisions: () => core.decisions(),
     whenReady: (name, { timeoutMs = 30_000 } = {}) => running().whenReady(name, timeoutMs),
     fetch: (request) => core.fetch(request),
+    events: ({ after, signal } = {}) => core.follow(after, signal),
     on: (event, listener) => core.events.on(event, listener),
   };
 }

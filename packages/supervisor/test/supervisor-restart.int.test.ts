@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { waitFor } from "@millrace/core/testing";
 import { describe, expect, test } from "vitest";
 import { isRunning, pidsOf, startSupervisor } from "./fixtures/start-supervisor.ts";
@@ -64,6 +66,22 @@ describe("restarts", () => {
     const cause = await supervisor.closed;
     expect(cause).toMatchObject({ code: "SUPERVISOR_ESSENTIAL_FAILED" });
     expect(supervisor.process("side").scale).toBe(0);
+  });
+
+  test("the program ends with the exit code that an essential process names, once all is drained", async () => {
+    const processes = {
+      side: { command: ["sleep", "1000"] },
+      main: {
+        command: ["sh", "-c", "exit 7"],
+        essential: { exitCode: 42 },
+        giveUpAfter: 1,
+        backoff: { baseMs: 1 },
+      },
+    };
+    const [file = "", ...args] = nodeCommand("runs-until-signal.ts", JSON.stringify({ processes }));
+    const child = spawn(file, args, { stdio: ["ignore", "ignore", "ignore"] });
+    const [code] = (await once(child, "exit")) as [number | null];
+    expect(code).toBe(42);
   });
 
   test("a group budget holds back the restarts of all instances together", async () => {

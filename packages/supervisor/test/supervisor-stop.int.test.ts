@@ -45,6 +45,51 @@ describe("stopping", () => {
     expect(pids.filter(isRunning)).toEqual([]);
   });
 
+  test("a child that ends by itself gets one TERM, also when it is asked to stop again", async () => {
+    const supervisor = await startSupervisor({
+      processes: { worker: { command: [fixture("counts-terms.sh")], scale: 3 } },
+    });
+    const lines: string[] = [];
+    supervisor.on("line:written", ({ message }) => lines.push(message));
+    const kills: boolean[] = [];
+    supervisor.on("instance:stopped", ({ killed }) => kills.push(killed));
+    await waitFor(() => supervisor.logs("worker").length === 3);
+    const first = supervisor.stopProcess("worker");
+    await waitFor(() => lines.includes("TERM"));
+    await Promise.all([first.done, supervisor.stopProcess("worker").done, supervisor.close()]);
+    expect(lines.filter((line) => line === "TERM")).toHaveLength(3);
+    expect(kills).toEqual([false, false, false]);
+  });
+
+  test("a child may put off its deadline once over, and no further", async () => {
+    const supervisor = await startSupervisor({
+      processes: {
+        worker: {
+          module: fixture("slow-drain.ts"),
+          execArgv,
+          args: ["1500", "1000"],
+          stop: { timeoutMs: 1_000 },
+          health: { readiness: { type: "ipc" } },
+        },
+        greedy: {
+          module: fixture("slow-drain.ts"),
+          execArgv,
+          args: ["60000", "60000"],
+          stop: { timeoutMs: 300 },
+          health: { readiness: { type: "ipc" } },
+        },
+      },
+    });
+    await supervisor.whenReady();
+    const killed = new Map<string, boolean>();
+    const lines: string[] = [];
+    supervisor.on("line:written", ({ message }) => lines.push(message));
+    supervisor.on("instance:stopped", (end) => killed.set(end.process, end.killed));
+    await Promise.all(["worker", "greedy"].map((name) => supervisor.stopProcess(name).done));
+    expect(Object.fromEntries(killed)).toEqual({ worker: false, greedy: true });
+    expect(lines).toEqual(["job of worker-1 done"]);
+  });
+
   test("every member of the group is gone when a stop is over", async () => {
     const supervisor = await startSupervisor({
       processes: { tree: { command: [fixture("forks-grandchildren.sh")], scale: 2 } },
@@ -55,7 +100,7 @@ describe("stopping", () => {
     const pids = Object.values(pidsOf(supervisor, "tree")).map(Number);
     expect(pids.every((pid) => sampleTree(pid) !== undefined)).toBe(true);
     await supervisor.stopProcess("tree").done;
-    expect(pids.some(groupIsAlive)).toBe(false);
+    expect(pids.some((pid) => groupIsAlive(pid))).toBe(false);
   });
 
   test("on the way down the idle go first, and jobs in hand are finished over IPC", async () => {

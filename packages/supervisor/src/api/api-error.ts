@@ -48,3 +48,8 @@ export function answerError(context: Context, error: unknown, logger: Logger): R
     500,
   );
 }
+
+/** The refusal of a body that is too large. */
+export function bodyTooLarge(maxBytes: number): ApiError {
+  return new ApiError(413, "BODY_TOO_LARGE", `the body is over ${maxBytes} bytes`);
+}

@@ -14,9 +14,10 @@ import {
   scheduleSchema,
   triggeredSchema,
   scaleAcceptedSchema,
-  scaleRequestSchema,
 } from "./api-schemas.ts";
+import { API_SCOPES, type RouteKey } from "./api-scopes.ts";
 import type { Scope } from "./authentication.ts";
+import { scaleRequestSchema } from "./scale-request.ts";
 
 /** One path of the management API, as it is documented and guarded. */
 export interface ApiRoute {
@@ -37,11 +38,10 @@ export interface ApiRoute {
 const GUARDED = [401, 403, 429] as const;
 const ON_PROCESS = [...GUARDED, 404, 409] as const;
 
-function change(verb: string, summary: string): ApiRoute {
+function change(verb: string, summary: string): Omit<ApiRoute, "scope"> {
   return {
     method: "post",
     path: `/api/v1/processes/{name}/${verb}`,
-    scope: "write",
     summary,
     status: 202,
     answer: acceptedSchema,
@@ -49,11 +49,10 @@ function change(verb: string, summary: string): ApiRoute {
   };
 }
 
-function changeSchedule(verb: string, summary: string, status: 200 | 202): ApiRoute {
+function changeSchedule(verb: string, summary: string, status: 200 | 202): Omit<ApiRoute, "scope"> {
   return {
     method: "post",
     path: `/api/v1/processes/{name}/schedule/${verb}`,
-    scope: "write",
     summary,
     status,
     answer: status === 202 ? triggeredSchema : scheduleSchema,
@@ -61,12 +60,10 @@ function changeSchedule(verb: string, summary: string, status: 200 | 202): ApiRo
   };
 }
 
-/** Every route there is. */
-export const API_ROUTES: readonly ApiRoute[] = [
+const DESCRIBED: ReadonlyArray<Omit<ApiRoute, "scope">> = [
   {
     method: "get",
     path: "/api/v1/health",
-    scope: undefined,
     summary: "Whether the management API answers.",
     status: 200,
     answer: z.object({ status: z.literal("healthy") }),
@@ -75,7 +72,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/ready",
-    scope: undefined,
     summary: "Whether every service, or what the option ready names, is ready; 503 when not.",
     status: 200,
     answer: readinessSchema,
@@ -84,7 +80,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/openapi.json",
-    scope: undefined,
     summary: "This document.",
     status: 200,
     answer: z.looseObject({ openapi: z.string() }),
@@ -93,7 +88,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/processes",
-    scope: "read",
     summary: "All processes with their instances; with flat=true an array of instances.",
     status: 200,
     answer: z.union([z.object({ processes: z.array(processSchema) }), z.array(flatInstanceSchema)]),
@@ -103,7 +97,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/processes/{name}",
-    scope: "read",
     summary: "One process with its instances.",
     status: 200,
     answer: processSchema,
@@ -112,7 +105,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "post",
     path: "/api/v1/processes/{name}/scale",
-    scope: "write",
     summary: "Change the number of instances, at once or in steps.",
     status: 202,
     answer: scaleAcceptedSchema,
@@ -130,7 +122,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/processes/{name}/logs",
-    scope: "read",
     summary: "Newest lines of a process or an instance.",
     status: 200,
     answer: logsSchema,
@@ -140,7 +131,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/processes/{name}/explain",
-    scope: "read",
     summary: "Why a process or an instance is as it is, in words and with what led there.",
     status: 200,
     answer: explanationSchema,
@@ -149,7 +139,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/processes/{name}/runs",
-    scope: "read",
     summary: "How the newest runs of a process ended.",
     status: 200,
     answer: runsSchema,
@@ -159,7 +148,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/schedules",
-    scope: "read",
     summary: "All schedules with their next runs.",
     status: 200,
     answer: z.object({ schedules: z.array(scheduleSchema) }),
@@ -168,7 +156,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/processes/{name}/schedule",
-    scope: "read",
     summary: "The schedule of a process with its next run.",
     status: 200,
     answer: scheduleSchema,
@@ -177,7 +164,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/processes/{name}/schedule/history",
-    scope: "read",
     summary: "Newest runs of a schedule.",
     status: 200,
     answer: scheduleHistorySchema,
@@ -190,7 +176,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/operations/{id}",
-    scope: "read",
     summary: "How far an operation is and how it ended.",
     status: 200,
     answer: operationSchema,
@@ -199,7 +184,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "post",
     path: "/api/v1/operations/{id}/cancel",
-    scope: "write",
     summary: "Stop an operation where it is; what it has done stays.",
     status: 200,
     answer: operationSchema,
@@ -208,7 +192,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/logs",
-    scope: "read",
     summary: "Newest lines of all processes.",
     status: 200,
     answer: logsSchema.omit({ process: true }),
@@ -218,7 +201,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/events",
-    scope: "read",
     summary: "Live events; continues after Last-Event-ID.",
     status: 200,
     answer: "text/event-stream",
@@ -227,7 +209,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/autoscaler",
-    scope: "read",
     summary: "Newest decisions of the autoscalers with their reasons.",
     status: 200,
     answer: z.object({ decisions: z.array(decisionSchema) }),
@@ -236,7 +217,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/api/v1/external/{name}",
-    scope: "read",
     summary: "Desired count, for KEDA's metrics-api scaler and for scripts.",
     status: 200,
     answer: externalSchema,
@@ -245,10 +225,15 @@ export const API_ROUTES: readonly ApiRoute[] = [
   {
     method: "get",
     path: "/metrics",
-    scope: "read",
     summary: "Prometheus metrics.",
     status: 200,
     answer: "text/plain",
     errors: [...GUARDED],
   },
 ];
+
+/** Every route there is. Loaded for the OpenAPI document alone: its schemas take a megabyte. */
+export const API_ROUTES: readonly ApiRoute[] = DESCRIBED.map((route) => ({
+  ...route,
+  scope: API_SCOPES[`${route.method} ${route.path}` as RouteKey],
+}));

@@ -51,7 +51,13 @@ export const operationSchema = z.object({
   message: z.string(),
   createdAt: z.string(),
   endedAt: z.string().optional(),
-  error: z.object({ code: z.string(), message: z.string() }).optional(),
+  error: z
+    .object({
+      code: z.string(),
+      message: z.string(),
+      reason: z.enum(["not-ready", "crashed", "not-stable", "stalled"]).optional(),
+    })
+    .optional(),
 });
 
 export const acceptedSchema = z.object({
@@ -75,6 +81,7 @@ const logEntrySchema = z.object({
   stream: z.enum(["stdout", "stderr"]),
   level: z.enum(["debug", "info", "warn", "error"]),
   message: z.string(),
+  fields: z.record(z.string(), z.unknown()).optional(),
 });
 
 export const logsSchema = z.object({
@@ -191,13 +198,3 @@ export const errorSchema = z.object({
     details: z.record(z.string(), z.unknown()).describe("What the code is about, as values."),
   }),
 });
-
-const steps = {
-  step: z.int().positive().optional().describe("Instances per step."),
-  delayMs: z.number().min(0).max(3_600_000).optional().describe("Pause between steps."),
-};
-
-export const scaleRequestSchema = z.union([
-  z.strictObject({ desired: z.int().min(0), ...steps }),
-  z.strictObject({ delta: z.int(), ...steps }),
-]);

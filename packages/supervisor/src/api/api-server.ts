@@ -1,5 +1,5 @@
 import { chmodSync, unlinkSync } from "node:fs";
-import { createServer as createHttpServer, type Server } from "node:http";
+import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { connect, isIPv6 } from "node:net";
 import { getRequestListener } from "@hono/node-server";
@@ -7,6 +7,9 @@ import { messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { ResolvedApiOptions } from "../options/supervisor-options.ts";
 import { isLoopback } from "./loopback.ts";
+
+/** Answers a request; `peer` is the address that it came from. */
+export type AnswerRequest = (request: Request, bindings: { peer: string }) => Promise<Response>;
 
 /** The management API on a socket. */
 export interface ApiServer {
@@ -20,12 +23,12 @@ const SOCKET_MODE = 0o600;
 
 /** @throws {@link MillraceError} `SUPERVISOR_API_UNPROTECTED`, `SUPERVISOR_API_LISTEN_FAILED` */
 export async function openApiServer(
-  handle: (request: Request, bindings: { peer: string }) => Promise<Response>,
+  answer: AnswerRequest,
   options: ResolvedApiOptions,
 ): Promise<ApiServer> {
   refuseUnprotected(options);
   const listener = getRequestListener((request, { incoming }) =>
-    handle(request, { peer: incoming.socket.remoteAddress ?? "unix" }),
+    answer(request, { peer: incoming.socket.remoteAddress ?? "unix" }),
   );
   const servers: Server[] = [];
   const open = async (listen: (server: Server) => Promise<void>, where: string): Promise<void> => {
@@ -69,10 +72,7 @@ function refuseUnprotected({ host, tokens, socket, port }: ResolvedApiOptions): 
   );
 }
 
-function createServer(
-  { tls }: ResolvedApiOptions,
-  listener: Parameters<typeof createHttpServer>[1] & object,
-): Server {
+function createServer({ tls }: ResolvedApiOptions, listener: RequestListener): Server {
   if (tls === undefined) return createHttpServer(listener);
   const { key, cert, ca } = tls;
   const client = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true };

@@ -13,7 +13,7 @@ export function streamEvents(
   const encoder = new TextEncoder();
   const ending = new AbortController();
   const end = (): void => ending.abort();
-  const stream = new ReadableStream<Uint8Array>(
+  const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
         const send = (entry: JournalEntry): void => {
@@ -46,7 +46,7 @@ export function streamEvents(
     },
     { highWaterMark: 1 },
   );
-  return new Response(stream, {
+  return new Response(body, {
     headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store" },
   });
 }

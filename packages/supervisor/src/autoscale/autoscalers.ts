@@ -41,6 +41,7 @@ export class Autoscalers {
             busy: active.reduce((sum, { busy }) => sum + (busy ?? 0), 0),
             startupMs: services.startupMs(name),
             cpuCores: meter.read(process, services.usage),
+            eventLoopUtilisation: meanUtilisation(active),
             residentBytes: usages.every((usage) => usage !== undefined)
               ? usages.reduce((sum, usage) => sum + usage.residentBytes, 0)
               : undefined,
@@ -79,4 +80,13 @@ export class Autoscalers {
       }
     }
   }
+}
+
+function meanUtilisation(instances: readonly Instance[]): number | undefined {
+  const reported = instances
+    .filter(({ state }) => state === "ready")
+    .map(({ eventLoopUtilisation }) => eventLoopUtilisation)
+    .filter((utilisation) => utilisation !== undefined);
+  if (reported.length === 0) return undefined;
+  return reported.reduce((sum, utilisation) => sum + utilisation, 0) / reported.length;
 }

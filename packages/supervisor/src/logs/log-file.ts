@@ -78,7 +78,8 @@ export class LogFile {
     this.#handle ??= await this.#open();
     let batch: string[] = [];
     let batchBytes = 0;
-    for (const line of lines) {
+    for (const whole of lines) {
+      const line = cutToBytes(whole, this.#limits.maxBytes - 1);
       const bytes = Buffer.byteLength(line) + 1;
       if (this.#isFull(this.#bytes + batchBytes, bytes)) {
         await this.#writeBatch(batch, batchBytes);
@@ -137,4 +138,12 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** As much of a line as fits: one that is longer than a whole file must not break its limit. */
+function cutToBytes(line: string, maxBytes: number): string {
+  // A UTF-16 unit takes at most three bytes.
+  if (line.length * 3 <= maxBytes || Buffer.byteLength(line) <= maxBytes) return line;
+  const bytes = Buffer.from(line).subarray(0, maxBytes);
+  return bytes.toString("utf8").replace(/\uFFFD+$/, "");
 }

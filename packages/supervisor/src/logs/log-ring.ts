@@ -9,6 +9,8 @@ export interface LogEntry {
   stream: "stdout" | "stderr";
   level: LogLevel;
   message: string;
+  /** What else a line said that is a JSON object, with `logs.json`. */
+  fields?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** How serious a line is, as far as it can be told from its text. */

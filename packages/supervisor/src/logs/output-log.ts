@@ -2,6 +2,7 @@ import { type Logger, LogThrottle, messageOf } from "@millrace/core";
 import { type Clock, timestamp } from "../host/clock.ts";
 import type { ResolvedProcessOptions } from "../options/process-schema.ts";
 import { detectLevel } from "./detect-level.ts";
+import { parseJsonLine } from "./json-line.ts";
 import { LineJoiner } from "./line-joiner.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { LogFile } from "./log-file.ts";
@@ -116,6 +117,7 @@ export class OutputLog {
     let message = line;
     for (const pattern of this.#options.redact) message = message.replace(pattern, "[redacted]");
     const { process, instance, clock } = this.#owner;
+    const parsed = this.#options.json ? parseJsonLine(message) : undefined;
     const entry: LogEntry = {
       sequence: ++this.#sequence,
       time: timestamp(clock),
@@ -124,12 +126,16 @@ export class OutputLog {
       stream,
       level: detectLevel(message),
       message,
+      ...parsed,
     };
     this.ring.push(entry);
     this.#file?.write(message);
-    if (this.#options.forward === "structured") this.#logger[entry.level]({ stream }, message);
-    else if (this.#options.forward === "prefixed") {
-      this.#owner.logger[entry.level](`[${instance}] ${message}`);
+    const { fields, level } = entry;
+    if (this.#options.forward === "structured") {
+      // Below a name of their own: pid, time and hostname of the child aren't ours.
+      this.#logger[level](fields === undefined ? { stream } : { stream, fields }, entry.message);
+    } else if (this.#options.forward === "prefixed") {
+      this.#owner.logger[level](`[${instance}] ${entry.message}`);
     }
     this.#owner.onLine(entry);
   }

@@ -17,6 +17,8 @@ export interface AutoscaleContext {
   startupMs: number;
   /** Processor time of all instances since the last reading, in cores; `undefined` if unknown. */
   cpuCores: number | undefined;
+  /** Mean event-loop utilisation that ready instances reported, in [0, 1]; `undefined` if none did. */
+  eventLoopUtilisation: number | undefined;
   /** Resident memory of all instances, in bytes; `undefined` if unknown. */
   residentBytes: number | undefined;
 }

@@ -1,3 +1,4 @@
+import type { ChooseVictims } from "../scaling/victims.ts";
 import type { PingOptions } from "../scheduling/ping.ts";
 import type { AutoscaleInput, AutoscaleOptions } from "./autoscale-options.ts";
 import type { InstanceHooks } from "./hook-options.ts";
@@ -178,6 +179,8 @@ export interface ProcessOptions {
   ports?: { base: number; step?: number | undefined } | undefined;
   /** Inputs that say how many instances there should be, or those with rules. @default none */
   autoscale?: AutoscaleInput[] | AutoscaleOptions | undefined;
+  /** Says who is stopped on the way down. @default the unready, the idle, the less busy, the younger */
+  victims?: ChooseVictims | undefined;
   /** How a rollout replaces instances. */
   rollout?:
     | {
@@ -187,6 +190,11 @@ export interface ProcessOptions {
         maxUnavailable?: number | undefined;
         /** How long a new instance must stay ready, in milliseconds. @default 0 */
         minReadyMs?: number | undefined;
+        /**
+         * How long each new instance may take to become ready and stay so, however it goes about
+         * it, in milliseconds; then the rollout is taken back. @default 0, which is no limit
+         */
+        progressDeadlineMs?: number | undefined;
       }
     | undefined;
   /** What becomes of the lines that instances write. */
@@ -223,10 +231,15 @@ export interface ProcessOptions {
           | undefined;
         /** Patterns whose matches are replaced by `[redacted]`. */
         redact?: RegExp[] | undefined;
+        /** Takes lines that are JSON objects apart into message, level and `fields`. @default false */
+        json?: boolean | undefined;
       }
     | undefined;
   /** What happens to instances when the supervisor is killed. @default "die" */
   onSupervisorDeath?: "die" | "survive" | undefined;
-  /** Its final failure ends the supervisor with an error. @default false */
-  essential?: boolean | undefined;
+  /**
+   * Its final failure ends the supervisor with an error, and `runUntilSignal` the program with exit
+   * code 1 or, from 1 to 255, the one given here. @default false
+   */
+  essential?: boolean | { exitCode: number } | undefined;
 }

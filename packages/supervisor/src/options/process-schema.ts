@@ -4,6 +4,7 @@ import { autoscaleSchema } from "./autoscale-options.ts";
 import { byteSizeSchema } from "./byte-size.ts";
 import { instanceHooksSchema } from "./hook-options.ts";
 import { healthSchema } from "./probe-options.ts";
+import type { ChooseVictims } from "../scaling/victims.ts";
 import { strictOptions } from "./strict-options.ts";
 
 const restartModeSchema = z.enum(["always", "unless-stopped", "on-failure", "never"]);
@@ -165,7 +166,11 @@ export const processSchema = strictOptions({
     maxSurge: z.int().min(0).optional(),
     maxUnavailable: z.int().min(0).optional(),
     minReadyMs: z.number().min(0).default(0),
-  }).default({ minReadyMs: 0 }),
+    progressDeadlineMs: z.number().min(0).default(0),
+  }).default({ minReadyMs: 0, progressDeadlineMs: 0 }),
+  victims: z
+    .custom<ChooseVictims>((value) => typeof value === "function", "expected a function")
+    .optional(),
   logs: strictOptions({
     ringLines: z.int().min(0).default(1_000),
     maxLineLength: z.int().positive().default(65_536),
@@ -185,9 +190,13 @@ export const processSchema = strictOptions({
       )
       .optional(),
     redact: z.array(z.instanceof(RegExp)).default([]),
+    json: z.boolean().default(false),
   }).prefault({}),
   onSupervisorDeath: z.enum(["die", "survive"]).default("die"),
-  essential: z.boolean().default(false),
+  essential: z
+    .boolean()
+    .or(strictOptions({ exitCode: z.int().min(1).max(255) }))
+    .default(false),
 })
   .refine(({ command, module }) => (command === undefined) !== (module === undefined), {
     path: ["command"],

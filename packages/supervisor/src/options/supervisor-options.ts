@@ -75,6 +75,8 @@ export interface SupervisorOptions {
   logger?: Logger | undefined;
   /** @default the process's prom-client registry */
   metrics?: MetricsRegistry | undefined;
+  /** What names of metrics begin with. @default "millrace_" */
+  metricsPrefix?: string | undefined;
 }
 
 const pem = z.union([z.string(), z.instanceof(Buffer)]).meta({ secret: true });
@@ -121,6 +123,10 @@ export const supervisorOptionsSchema = strictOptions({
   exitWhenAllStopped: z.boolean().default(false),
   logger: z.custom<Logger>().optional(),
   metrics: z.custom<MetricsRegistry>().optional(),
+  metricsPrefix: z
+    .string()
+    .regex(/^([a-zA-Z_][a-zA-Z0-9_]*)?$/, "expected letters, digits and _")
+    .default("millrace_"),
 });
 
 export type ResolvedApiOptions = z.output<typeof apiSchema>;

@@ -46,7 +46,6 @@ export function readProcStat(pid: number): ProcStat | undefined {
       value = 0;
     } else if (byte >= ZERO && byte <= NINE) value = value * 10 + byte - ZERO;
   }
-  const number = (index: number): number => fields[index] ?? 0;
   return {
     pid,
     state: String.fromCharCode(bytes[start] ?? 0x3f),
@@ -56,6 +55,10 @@ export function readProcStat(pid: number): ProcStat | undefined {
     startTicks: number(22),
     residentPages: number(24),
   };
+}
+
+function number(field: number): number {
+  return fields[field] ?? 0;
 }
 
 /** Pids of every process there is; empty without `/proc`. */

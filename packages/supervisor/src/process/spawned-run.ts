@@ -73,7 +73,7 @@ class SpawnedRun implements Run {
       return;
     }
     // Once the leader is reaped its number may name a stranger's group, unless ours still lives.
-    if (this.#hasEnded && !groupIsAlive(pid)) return;
+    if (this.#hasEnded && !groupIsAlive(pid, this.startedMonotonicMs)) return;
     signalGroup(pid, signal);
   }
 
@@ -85,7 +85,8 @@ class SpawnedRun implements Run {
 
   isAlive(): boolean {
     if (!this.#hasEnded) return this.pid !== undefined;
-    return this.#ownsGroup && this.pid !== undefined && groupIsAlive(this.pid);
+    if (!this.#ownsGroup || this.pid === undefined) return false;
+    return groupIsAlive(this.pid, this.startedMonotonicMs);
   }
 
   release(): void {

@@ -192,7 +192,8 @@ export class ManagedProcess {
   }
 
   #retireSurplus(count: number, reason: string): Array<Promise<void>> {
-    return chooseVictims(this.active, count).map((instance) => this.retire(instance, reason));
+    const victims = chooseVictims(this.active, count, this.spec.options.victims);
+    return victims.map((instance) => this.retire(instance, reason));
   }
 
   /** Lets go of instances that ended and are not wanted any more. */

@@ -1,7 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { messageOf, MillraceError } from "@millrace/core";
 import { type Clock, timestamp } from "../host/clock.ts";
-import type { Operation, OperationKind, OperationState, OperationStatus } from "./operation.ts";
+import type {
+  Operation,
+  OperationKind,
+  OperationState,
+  OperationStatus,
+  RolloutFailure,
+} from "./operation.ts";
 
 /** What the work of an operation gets. */
 export interface OperationContext {
@@ -93,7 +99,7 @@ class QueuedOperation implements Operation {
   #state: OperationState = "pending";
   #progress = { done: 0, total: 0, message: "" };
   #endedAt: string | undefined;
-  #error: { code: string; message: string } | undefined;
+  #error: OperationStatus["error"];
 
   constructor(
     process: string,
@@ -152,7 +158,7 @@ class QueuedOperation implements Operation {
       this.#settle("succeeded");
     } catch (error) {
       const code = MillraceError.is(error) ? error.code : "INTERNAL";
-      this.#error = { code, message: messageOf(error) };
+      this.#error = { code, message: messageOf(error), ...rolloutFailure(error) };
       this.#settle("failed");
     }
   }
@@ -165,4 +171,10 @@ class QueuedOperation implements Operation {
     this.#resolveDone(status);
     this.#onChange(status);
   }
+}
+
+function rolloutFailure(error: unknown): { reason?: RolloutFailure } {
+  if (!MillraceError.is(error) || error.code !== "SUPERVISOR_ROLLED_BACK") return {};
+  const { reason } = error.details;
+  return reason === undefined ? {} : { reason: reason as RolloutFailure };
 }

@@ -17,6 +17,9 @@ export type OperationState =
   | "superseded"
   | "cancelled";
 
+/** Why a rollout was rolled back: what the first instance that failed did. */
+export type RolloutFailure = "not-ready" | "crashed" | "not-stable" | "stalled";
+
 /** How far an operation is and how it ended. */
 export interface OperationStatus {
   id: string;
@@ -31,7 +34,8 @@ export interface OperationStatus {
   /** ISO 8601. */
   createdAt: string;
   endedAt: string | undefined;
-  error: { code: string; message: string } | undefined;
+  /** `reason` says what made a rollout fail. */
+  error: { code: string; message: string; reason?: RolloutFailure | undefined } | undefined;
 }
 
 /** A change under way. */

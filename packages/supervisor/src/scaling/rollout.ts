@@ -4,6 +4,7 @@ import { type Clock, sleep } from "../host/clock.ts";
 import type { Instance } from "../process/instance.ts";
 import type { ProcessSpec } from "../process/process-spec.ts";
 import { abortable, type ManagedProcess } from "./managed-process.ts";
+import type { RolloutFailure } from "./operation.ts";
 import type { OperationContext } from "./operation-queue.ts";
 
 /** How many instances a rollout may have too many or too few at any moment. */
@@ -11,6 +12,8 @@ export interface RolloutLimits {
   maxSurge: number;
   maxUnavailable: number;
   minReadyMs: number;
+  /** For each replacement; 0 without limit. */
+  progressDeadlineMs: number;
 }
 
 /** The limits of a process: with ports of their own two instances of one number can't coexist. */
@@ -23,6 +26,7 @@ export function rolloutLimitsOf({ options }: ProcessSpec): RolloutLimits {
     maxSurge,
     maxUnavailable: maxSurge === 0 ? Math.max(1, maxUnavailable) : maxUnavailable,
     minReadyMs: rollout.minReadyMs,
+    progressDeadlineMs: rollout.progressDeadlineMs,
   };
 }
 
@@ -56,7 +60,14 @@ export async function rollOut(
     throw new MillraceError<SupervisorErrorCode>(
       "SUPERVISOR_ROLLED_BACK",
       `the rollout of ${process.name} to generation ${spec.generation} was rolled back: ${messageOf(error)}`,
-      { cause: error, details: { process: process.name, generation: spec.generation } },
+      {
+        cause: error,
+        details: {
+          process: process.name,
+          generation: spec.generation,
+          reason: MillraceError.is(error) ? error.details["reason"] : undefined,
+        },
+      },
     );
   }
 }
@@ -79,7 +90,9 @@ async function replaceAll(
   { signal, progress }: OperationContext,
   onReplaced: (number: number) => void,
 ): Promise<void> {
-  const { maxSurge, maxUnavailable, minReadyMs } = rolloutLimitsOf(process.spec);
+  const { maxSurge, maxUnavailable, minReadyMs, progressDeadlineMs } = rolloutLimitsOf(
+    process.spec,
+  );
   const waiting = [...numbers];
   const failed = new AbortController();
   const abort = AbortSignal.any([signal, failed.signal]);
@@ -89,7 +102,9 @@ async function replaceAll(
     for (let number = waiting.shift(); number !== undefined; number = waiting.shift()) {
       if (abort.aborted) return;
       try {
-        await replaceNumber(process, number, specOf(number), { surge, minReadyMs, signal: abort });
+        await withinDeadline(process.clock, progressDeadlineMs, abort, (either) =>
+          replaceNumber(process, number, specOf(number), { surge, minReadyMs, signal: either }),
+        );
       } catch (error) {
         failed.abort(error);
         throw error;
@@ -134,9 +149,10 @@ export async function replaceNumber(
     await next.whenReady(options.signal);
     await staysReady(process.clock, next, options.minReadyMs, options.signal);
   } catch (error) {
+    const reason = options.signal.aborted ? undefined : reasonOf(next, error);
     await process.retire(next, "did not become ready");
     if (!options.surge) restore(process, number, oldSpec);
-    throw error;
+    throw reason === undefined ? error : failedBecause(reason, error);
   }
   process.surging.delete(next);
   process.instances.set(number, next);
@@ -150,6 +166,41 @@ function restore(process: ManagedProcess, number: number, spec: ProcessSpec | un
   const restored = process.createInstance(number, spec);
   process.instances.set(number, restored);
   restored.start("restored after a failed rollout");
+}
+
+/** Runs `work`, whose signal fires at the deadline too; 0 is none. */
+async function withinDeadline(
+  clock: Clock,
+  deadlineMs: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  if (deadlineMs === 0) return work(signal);
+  const stalled = new AbortController();
+  const timer = clock.setTimeout(() => {
+    stalled.abort(failedBecause("stalled", `no progress within ${deadlineMs} ms`));
+  }, deadlineMs);
+  try {
+    await work(AbortSignal.any([signal, stalled.signal]));
+  } finally {
+    timer.close();
+  }
+}
+
+/** Called when it has failed to become or to stay ready, before it is stopped. */
+function reasonOf(instance: Instance, error: unknown): RolloutFailure {
+  if (instance.lastExit !== undefined) return "crashed";
+  return MillraceError.is(error) && error.details["reason"] === "not-stable"
+    ? "not-stable"
+    : "not-ready";
+}
+
+function failedBecause(reason: RolloutFailure, cause: unknown): MillraceError<SupervisorErrorCode> {
+  const message = typeof cause === "string" ? cause : messageOf(cause);
+  return new MillraceError<SupervisorErrorCode>("SUPERVISOR_INSTANCE_FAILED", message, {
+    cause,
+    details: { reason },
+  });
 }
 
 async function staysReady(
@@ -169,7 +220,7 @@ async function staysReady(
       throw new MillraceError<SupervisorErrorCode>(
         "SUPERVISOR_INSTANCE_FAILED",
         `${instance.id} was ready but did not stay so for ${forMs} ms: ${instance.reason}`,
-        { details: { instance: instance.id } },
+        { details: { instance: instance.id, reason: "not-stable" } },
       );
     }
   }

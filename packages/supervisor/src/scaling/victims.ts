@@ -9,17 +9,36 @@ export interface VictimCandidate {
   uptimeMs: number;
 }
 
+/** Numbers of those to be stopped, the first first; who is left out is chosen as usual. */
+export type ChooseVictims = (
+  candidates: readonly VictimCandidate[],
+  count: number,
+) => readonly number[];
+
 /**
- * Chooses who is stopped: first those that don't serve, then the idle, the less busy, the younger,
- * and among equals the higher number.
+ * Chooses who is stopped: those that `preferred` names, then those that don't serve, then the idle,
+ * the less busy, the younger, and among equals the higher number.
  */
 export function chooseVictims<Candidate extends VictimCandidate>(
   candidates: readonly Candidate[],
   count: number,
+  preferred?: ChooseVictims,
 ): Candidate[] {
+  const seen = candidates.map(({ number, state, busy, uptimeMs }) => ({
+    number,
+    state,
+    busy,
+    uptimeMs,
+  }));
+  const chosen = preferred?.(seen, count) ?? [];
+  const rank = ({ number }: Candidate): number => {
+    const at = chosen.indexOf(number);
+    return at === -1 ? chosen.length : at;
+  };
   return candidates
     .toSorted(
       (left, right) =>
+        rank(left) - rank(right) ||
         Number(left.state === "ready") - Number(right.state === "ready") ||
         (left.busy ?? 0) - (right.busy ?? 0) ||
         youngerFirst(left, right) ||

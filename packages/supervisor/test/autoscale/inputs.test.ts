@@ -1,6 +1,7 @@
 import {
   bufferDepth,
   cpu,
+  eventLoop,
   memory,
   metric,
   pressure,
@@ -19,6 +20,7 @@ const context: AutoscaleContext = {
   busy: 0,
   startupMs: 1_000,
   cpuCores: 3.2,
+  eventLoopUtilisation: 0.35,
   residentBytes: 400_000_000,
 };
 
@@ -64,6 +66,12 @@ describe("inputs", () => {
     expect(cpu({ target: 0.4 }).read(context)).toMatchObject({ ratio: 2 });
     expect(cpu().read({ ...context, cpuCores: undefined })).toBeUndefined();
     expect(cpu().read({ ...context, ready: 0 })).toBeUndefined();
+  });
+
+  test("event loops that are busy for half of the target want half the instances", () => {
+    expect(eventLoop().read(context)).toMatchObject({ ratio: 0.5 });
+    expect(eventLoop().read({ ...context, eventLoopUtilisation: undefined })).toBeUndefined();
+    expect(eventLoop().read({ ...context, current: 0 })).toMatchObject({ desired: 0 });
   });
 
   test("memory bounds by what instances are said to need or do take", () => {

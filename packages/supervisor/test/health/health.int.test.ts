@@ -1,18 +1,18 @@
 import { waitFor } from "@millrace/core/testing";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { execArgv, fixture, nodeCommand } from "../fixtures/fixture.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
 import { pidsOf, startSupervisor } from "../fixtures/start-supervisor.ts";
 
 describe("health", () => {
-  test("only the one sick instance of three is restarted, by its own port", async () => {
-    const base = (await freePorts(3)) - 1;
+  test("only the one sick instance of five is restarted, by its own port", async () => {
+    const base = (await freePorts(5)) - 1;
     const supervisor = await startSupervisor({
       processes: {
         web: {
           command: nodeCommand("naive-http-server.ts", "${PORT}"),
           ports: { base },
-          scale: 3,
+          scale: 5,
           backoff: { minUptimeMs: 0 },
           stop: { timeoutMs: 500 },
           health: {
@@ -35,9 +35,11 @@ describe("health", () => {
       const { instances } = supervisor.process("web");
       return instances[1]?.state === "ready" && instances[1].pid !== before["web-2"];
     });
-    const after = pidsOf(supervisor, "web");
-    expect(after["web-1"]).toBe(before["web-1"]);
-    expect(after["web-3"]).toBe(before["web-3"]);
+    const { "web-2": _, ...others } = before;
+    expect(pidsOf(supervisor, "web")).toMatchObject(others);
+    expect(supervisor.process("web").instances.map(({ restarts }) => restarts)).toEqual([
+      0, 1, 0, 0, 0,
+    ]);
   });
 
   test("a failed readiness probe makes unhealthy and ready again, and restarts nothing", async () => {
@@ -108,6 +110,50 @@ describe("health", () => {
     await waitFor(() => (supervisor.process("hard").instances[0]?.restarts ?? 0) > 0);
     await waitFor(() => (supervisor.process("soft").instances[0]?.restarts ?? 0) > 0);
     expect([...limits].toSorted()).toEqual(["hard hard", "soft soft"]);
+  });
+
+  test("a limit counts the children of an instance; many over it go one at a time, the new one first", async () => {
+    const supervisor = await startSupervisor({
+      sampleIntervalMs: 30,
+      processes: {
+        tree: {
+          // The shell itself takes next to nothing, what it starts 80 MB, unless it is told not to.
+          command: [
+            "sh",
+            "-c",
+            'test "$MILLRACE_GENERATION" = 1 && test ! -e "$0" && "$@" & wait; exec sleep 1000',
+            "${MARK}",
+            ...nodeCommand("leaks-memory.ts", "80"),
+          ],
+          scale: 3,
+          memoryLimit: "60MB",
+          stop: { timeoutMs: 2_000 },
+        },
+      },
+      env: { ...process.env, MARK: `/tmp/millrace-tree-${process.pid}` },
+    });
+    const counts: number[] = [];
+    let over = 0;
+    let replacing = 0;
+    let most = 0;
+    supervisor.on("memory:exceeded", () => {
+      over++;
+      most = Math.max(most, ++replacing);
+    });
+    supervisor.on("operation:changed", ({ kind, endedAt }) => {
+      if (kind === "restart" && endedAt !== undefined) replacing--;
+    });
+    supervisor.on("instance:changed", () => {
+      counts.push(supervisor.process("tree").counts.ready);
+    });
+    await supervisor.whenReady();
+    counts.length = 0;
+    await waitFor(() => over >= 3, { timeoutMs: 20_000 });
+    const { writeFileSync, rmSync } = await import("node:fs");
+    writeFileSync(`/tmp/millrace-tree-${process.pid}`, "");
+    onTestFinished(() => rmSync(`/tmp/millrace-tree-${process.pid}`));
+    expect(most).toBe(1);
+    expect(Math.min(...counts)).toBeGreaterThanOrEqual(3);
   });
 
   test("an instance that leaks is replaced before it reaches its limit, the new one first", async () => {

@@ -98,10 +98,44 @@ describe("rolling restart behind a shared listener", () => {
     const load = startLoad(portOf(supervisor.process("web")), 50);
     const outcome = await supervisor.rollout("web", { module: fixture("never-ready.ts") }).done;
     await load.stop();
-    expect(outcome).toMatchObject({ state: "failed", error: { code: "SUPERVISOR_ROLLED_BACK" } });
+    expect(outcome).toMatchObject({
+      state: "failed",
+      error: { code: "SUPERVISOR_ROLLED_BACK", reason: "not-ready" },
+    });
     expect(load.failures).toEqual([]);
     expect(pidsOf(supervisor, "web")).toEqual(before);
     expect(supervisor.process("web").generation).toBe(1);
+  });
+
+  test.each([
+    ["says ready and crashes while it has to stay so", "crashes-after-ready.ts", "crashed"],
+    ["never gets ready while only progress is bounded", "never-ready.ts", "stalled"],
+  ])("a generation that %s stops at the first instance", async (_, module, reason) => {
+    const supervisor = await startSupervisor({
+      processes: {
+        web: {
+          module: fixture("http-server.ts"),
+          execArgv,
+          scale: 3,
+          listen: 0,
+          rollout: { minReadyMs: 30_000, progressDeadlineMs: 1_500 },
+          health: { readiness: { type: "ipc" } },
+        },
+      },
+    });
+    await supervisor.whenReady();
+    const before = pidsOf(supervisor, "web");
+    const generations = new Set<string>();
+    supervisor.on("instance:changed", ({ instance, generation }) => {
+      if (generation === 2) generations.add(instance);
+    });
+    const load = startLoad(portOf(supervisor.process("web")), 50);
+    const outcome = await supervisor.rollout("web", { module: fixture(module) }).done;
+    await load.stop();
+    expect(outcome.error).toMatchObject({ code: "SUPERVISOR_ROLLED_BACK", reason });
+    expect(load.failures).toEqual([]);
+    expect(pidsOf(supervisor, "web")).toEqual(before);
+    expect([...generations]).toEqual(["web-1"]);
   });
 
   test("connections wait while the only instance is replaced stop-first", async () => {

@@ -27,6 +27,33 @@ test("files together never take more than their limit", async () => {
   expect(readFileSync(join(path, "app.log"), "utf8")).toContain("line 999\n");
 });
 
+test("at no moment files take more than their limit, whatever is written", async () => {
+  const path = folder();
+  const limits = { maxBytes: 500, maxFiles: 3, maxQueuedBytes: 1e6 };
+  const file = new LogFile(join(path, "app.log"), limits);
+  let most = 0;
+  // A file may be renamed between the listing and the look.
+  const sizeOf = (name: string): number =>
+    statSync(join(path, name), { throwIfNoEntry: false })?.size ?? 0;
+  const measure = (): void => {
+    const sum = readdirSync(path).reduce((total, name) => total + sizeOf(name), 0);
+    most = Math.max(most, sum);
+  };
+  const watch = setInterval(measure, 1);
+  onTestFinished(() => clearInterval(watch));
+  for (let index = 0; index < 400; index++) {
+    file.write("é漢x".repeat(1 + ((index * 7_919) % 300)));
+    if (index % 40 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await file.close();
+  measure();
+  expect(most).toBeLessThanOrEqual(limits.maxBytes * limits.maxFiles);
+  expect(file.droppedLines).toBe(0);
+  for (const name of readdirSync(path)) {
+    expect(readFileSync(join(path, name), "utf8")).toMatch(/^([é漢x]+\n)+$/);
+  }
+});
+
 test("a file that is old enough is rotated by the next line, also one that was there before", async () => {
   const path = folder();
   const limits = { maxBytes: 1e6, maxAgeMs: 20, maxFiles: 3, maxQueuedBytes: 1e6 };
@@ -83,6 +110,37 @@ test("a log file that cannot be written is a warning, and the instance runs on",
     ),
   );
   expect(supervisor.process("worker").counts.ready).toBe(1);
+});
+
+test("a child's JSON lines reach the logger at their level, with their fields, redacted, at info too", async () => {
+  const logger = createMemoryLogger();
+  const say = (line: object): string => `echo '${JSON.stringify(line)}'`;
+  const supervisor = await startSupervisor({
+    logger,
+    processes: {
+      worker: {
+        command: [
+          "sh",
+          "-c",
+          `${say({ level: 30, msg: "up", user: "u1", token: "tok_123" })}; ${say({ level: 50, msg: "down" })}; echo plain; exec sleep 1000`,
+        ],
+        logs: { json: true, redact: [/tok_\w+/g] },
+      },
+    },
+  });
+  await expect.poll(() => supervisor.logs("worker").length).toBe(3);
+  expect(supervisor.logs("worker")).toMatchObject([
+    { level: "info", message: "up", fields: { user: "u1", token: "[redacted]" } },
+    { level: "error", message: "down", fields: {} },
+    { level: "info", message: "plain" },
+  ]);
+  const lines = logger.lines.filter(({ fields }) => fields["stream"] !== undefined);
+  expect(lines.map(({ level, message }) => `${level} ${message}`)).toEqual([
+    "info up",
+    "error down",
+    "info plain",
+  ]);
+  expect(JSON.stringify(logger.lines)).not.toContain("tok_123");
 });
 
 test("each instance writes its own file, secrets redacted, also what it says last", async () => {

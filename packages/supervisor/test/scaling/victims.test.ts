@@ -17,6 +17,22 @@ test("victims: first who doesn't serve, then the idle, the less busy, the younge
   expect(chooseVictims(candidates, 0)).toEqual([]);
 });
 
+test("who is chosen by hand goes first, in that order, and the rest as usual", () => {
+  const candidates = [1, 2, 3, 4].map((number) => ({
+    number,
+    state: "ready" as const,
+    busy: number === 4 ? 0 : 1,
+    uptimeMs: 0,
+  }));
+  const seen: unknown[] = [];
+  const victims = chooseVictims(candidates, 3, (offered, count) => {
+    seen.push(offered, count);
+    return [2, 1, 99];
+  });
+  expect(victims.map(({ number }) => number)).toEqual([2, 1, 4]);
+  expect(seen).toEqual([candidates, 3]);
+});
+
 test("freed numbers are used again, lowest first", () => {
   expect(lowestFreeNumbers(new Set([1, 3, 4]), 3)).toEqual([2, 5, 6]);
 });

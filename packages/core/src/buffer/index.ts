@@ -25,9 +25,9 @@ export type { BufferOwner } from "./claim-owners.ts";
 export type { BufferEvents, DurableBuffer } from "./durable-buffer.ts";
 export type { SalvageReport } from "./salvage/salvage.ts";
 export {
-  type BufferedPayload,
   type ClaimedBatch,
   type ClaimLimits,
   ClaimSession,
   type ClaimSessionOptions,
 } from "./claims.ts";
+export type { BufferedPayload, PayloadList } from "./grouped-payloads.ts";

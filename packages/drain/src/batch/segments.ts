@@ -56,6 +56,11 @@ export interface SegmentSink<Taken> {
   readonly length: number;
   addRecord(record: EncodedRecord): void;
   addDeadLetter(letter: DeadLetter): void;
+  /**
+   * Adds all of a payload in a way of its own. @returns false, having added nothing, when it has to be
+   * read here.
+   */
+  addPayload?(payload: BufferedPayload, router: Router): boolean;
   /** Hands over what it holds and starts anew. */
   take(): Taken;
 }
@@ -126,6 +131,7 @@ function* readPayload<Taken>(
   limits: SegmentLimits,
   open: SegmentSink<Taken>,
 ): Generator<Taken> {
+  if (open.addPayload?.(payload, router) === true) return;
   const meta: RecordMeta = { receivedAt: payload.receivedAt, token: payload.token };
   let recordIndex = 0;
   try {
@@ -140,7 +146,8 @@ function* readPayload<Taken>(
   }
 }
 
-function addRecord(
+/** Adds a record to `open`, or the dead letter of one that is refused. */
+export function addRecord(
   source: PayloadRecord,
   place: Pick<EncodedRecord, "payload" | "recordIndex" | "meta">,
   router: Router,

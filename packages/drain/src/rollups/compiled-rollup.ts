@@ -1,5 +1,5 @@
 import { type RecordMeta, tokenText } from "../encode/record-meta.ts";
-import { microsecondsText, timestampText } from "../encode/timestamp-text.ts";
+import { microsecondsOf, microsecondsText, timestampText } from "../encode/timestamp-text.ts";
 import type { UpsertStatement } from "../upsert/upsert-statement.ts";
 import { KeyBudget, OTHER_KEY } from "./key-budget.ts";
 import { RollupCell, type RollupSample } from "./rollup-cell.ts";
@@ -29,6 +29,8 @@ export interface CompiledRollup {
 
 /** The cells of one token and key. */
 interface KeyCells {
+  /** Both in one string. */
+  readonly rowKey: string;
   /** Token, then the key columns. */
   readonly key: readonly string[];
   /** For each interval, cells by the start of their bucket in Unix seconds. */
@@ -62,21 +64,27 @@ export function compileRollup(rollup: RollupDefinition): CompiledRollup {
   ];
 
   const createGroup = (): RollupGroup => {
-    const byKey = new Map<string, KeyCells>();
+    const byToken = new Map<string, Map<string, KeyCells>>();
 
     const cellsOf = (parts: readonly string[], meta: RecordMeta): KeyCells["cells"] => {
       const token = tokenText(meta.token);
       let key = parts.join(KEY_SEPARATOR);
       const isAdmitted = budget.admits(token, key, meta.receivedAt);
       if (!isAdmitted) key = otherKey.join(KEY_SEPARATOR);
-      const rowKey = token + KEY_SEPARATOR + key;
-      let entry = byKey.get(rowKey);
+      // Two maps, not one by both: a new string for each record took longer than to look it up.
+      let byKey = byToken.get(token);
+      if (byKey === undefined) {
+        byKey = new Map();
+        byToken.set(token, byKey);
+      }
+      let entry = byKey.get(key);
       if (entry === undefined) {
         entry = {
+          rowKey: token + KEY_SEPARATOR + key,
           key: [token, ...(isAdmitted ? parts : otherKey)],
           cells: windows.map(() => new Map<number, RollupCell>()),
         };
-        byKey.set(rowKey, entry);
+        byKey.set(key, entry);
       }
       return entry.cells;
     };
@@ -85,8 +93,7 @@ export function compileRollup(rollup: RollupDefinition): CompiledRollup {
       collect(record, meta) {
         const moment = record[readers.occurredAt.field];
         // As the table rounds it: a moment just before midnight may be the next day's.
-        const microseconds =
-          typeof moment === "number" ? Math.round(moment * MICROSECONDS) : Number.NaN;
+        const microseconds = microsecondsOf(moment);
         const seconds = Math.floor(microseconds / MICROSECONDS);
         const buckets = windows.map((window) => window.bucketOf(seconds, meta.receivedAt));
         if (buckets.every((bucket) => bucket === undefined)) {
@@ -114,7 +121,7 @@ export function compileRollup(rollup: RollupDefinition): CompiledRollup {
         }
       },
       statements: () =>
-        statementValues(inLockOrder(windows, byKey).map(valuesOf)).map((values) => ({
+        statementValues(inLockOrder(windows, byToken).map(valuesOf)).map((values) => ({
           text,
           values,
         })),
@@ -153,10 +160,11 @@ interface RollupRow {
 /** The same order in every process: sessions that lock rows in one order cannot deadlock. */
 function inLockOrder(
   windows: readonly RollupWindow[],
-  byKey: ReadonlyMap<string, KeyCells>,
+  byToken: ReadonlyMap<string, ReadonlyMap<string, KeyCells>>,
 ): RollupRow[] {
   const rows: RollupRow[] = [];
-  for (const [rowKey, { key, cells }] of byKey) {
+  const entries = [...byToken.values()].flatMap((byKey) => [...byKey.values()]);
+  for (const { rowKey, key, cells } of entries) {
     for (const [index, { seconds }] of windows.entries()) {
       for (const [bucket, cell] of cells[index] ?? []) {
         rows.push({ seconds, bucket, rowKey, key, cell });

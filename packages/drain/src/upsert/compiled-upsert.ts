@@ -1,4 +1,5 @@
 import { type RecordMeta, tokenText } from "../encode/record-meta.ts";
+import { isTimestamp, microsecondsOf } from "../encode/timestamp-text.ts";
 import { unknownFieldsText } from "../encode/unknown-fields.ts";
 import type { CountCondition, UpsertDefinition } from "../schema/upsert.ts";
 import { upsertReaders } from "./upsert-readers.ts";
@@ -52,7 +53,9 @@ export function compileUpsert(upsert: UpsertDefinition): CompiledUpsert {
         if (part === null) return;
         key.push(part);
       }
-      const moment = occurredAt.read(record[occurredAt.field]) as string;
+      const moment = microsecondsOf(record[occurredAt.field]);
+      // Only to refuse it: writing each moment as text took longer than all the rest.
+      if (!isTimestamp(moment)) occurredAt.read(record[occurredAt.field]);
       const rowKey = key.join(KEY_SEPARATOR);
       let row = rows.get(rowKey);
       if (row === undefined) {

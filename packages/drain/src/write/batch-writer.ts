@@ -1,6 +1,8 @@
 import type { ClaimedBatch } from "@millrace/core/buffer";
 import type { Client } from "pg";
+import type { ScannedPayloads } from "../batch/scanned-payloads.ts";
 import { PayloadTexts } from "../batch/payload-texts.ts";
+import { CopyTextPool } from "../batch/copy-text-pool.ts";
 import { readCopySegments } from "../batch/copy-segments.ts";
 import { readSegments, refusedByServer, type SegmentLimits } from "../batch/segments.ts";
 import type { Router } from "../encode/router.ts";
@@ -26,6 +28,7 @@ export interface LandedBatch {
 
 export interface BatchWriterOptions extends BeginOptions {
   router: Router;
+  scanned: ScannedPayloads;
   upserts: CompiledUpserts;
   limits: SegmentLimits;
   breakers: TableBreakers;
@@ -47,6 +50,7 @@ export interface WriteMode {
 /** Lands batches, each in one transaction together with its entry in the ledger. */
 export class BatchWriter {
   readonly #options: BatchWriterOptions;
+  readonly #texts = new CopyTextPool();
 
   constructor(options: BatchWriterOptions) {
     this.#options = options;
@@ -83,15 +87,17 @@ export class BatchWriter {
     { onProgress }: WriteMode,
     landed: LandedBatch,
   ): Promise<void> {
-    const { router, upserts, limits } = this.#options;
+    const { router, scanned, upserts, limits } = this.#options;
     const groups = upserts.createGroups();
-    const segments = readCopySegments(batch, router, limits, (record, meta) =>
+    const segments = readCopySegments(batch, router, scanned, limits, this.#texts, (record, meta) =>
       upserts.collect(groups, record, meta),
     );
     for (const { tables, deadLetters } of segments) {
-      for (const [{ name, copySql }, text] of tables) {
-        if (copySql !== undefined) await copyIn(client, copySql, text.bytes());
-        countRecords(landed, name, text.lines);
+      for (const [table, text] of tables) {
+        if (table.copySql !== undefined) await copyIn(client, table.copySql, text.bytes());
+        countRecords(landed, table.name, text.lines);
+        // Not after an error: the socket may still read it.
+        this.#texts.giveBack(table, text);
       }
       await copyDeadLetters(client, batch.batchId, deadLetters);
       countDeadLetters(landed, deadLetters);

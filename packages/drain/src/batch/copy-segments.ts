@@ -5,7 +5,6 @@ import type { Router } from "../encode/router.ts";
 import type { DeadLetter } from "../write/dead-letters.ts";
 import type { CopyTextBuffer } from "./copy-text-buffer.ts";
 import type { CopyTextPool } from "./copy-text-pool.ts";
-import type { ScannedRecord } from "../scan/record-scanner.ts";
 import type { ScannedPayloads, ScanSink } from "./scanned-payloads.ts";
 import {
   addRecord,
@@ -61,19 +60,20 @@ class OpenCopySegment implements SegmentSink<CopySegment>, ScanSink {
   }
 
   addPayload(payload: BufferedPayload, router: Router): boolean {
-    const records = this.#scanned.scan(payload);
-    if (records === undefined) return false;
+    const scanned = this.#scanned;
+    const count = scanned.scan(payload);
+    if (count === undefined) return false;
     const meta: RecordMeta = { receivedAt: payload.receivedAt, token: payload.token };
-    for (let recordIndex = 0; recordIndex < records.length; recordIndex++) {
-      const record = records[recordIndex] as ScannedRecord;
-      if (this.#scanned.add(payload, record, meta, this)) {
-        this.#length += record.end - record.start + ENTRY_LENGTH;
-      } else {
-        const text = () => payload.payload.toString("utf8", record.start, record.end).trim();
-        const read = (): unknown =>
-          record.shape === undefined ? record.value : JSON.parse(text());
-        addRecord({ read, text }, { payload, recordIndex, meta }, router, this);
-      }
+    for (let recordIndex = 0; recordIndex < count; recordIndex++) {
+      const length = scanned.add(payload, recordIndex, meta, this);
+      if (length !== undefined) this.#length += length + ENTRY_LENGTH;
+      else
+        addRecord(
+          scanned.recordAt(payload, recordIndex),
+          { payload, recordIndex, meta },
+          router,
+          this,
+        );
     }
     return true;
   }

@@ -8,12 +8,12 @@ import { RecordScanner, type ScannedRecord } from "../scan/record-scanner.ts";
 import type { RecordShape } from "../scan/record-shape.ts";
 import type { ScannedTable } from "../scan/scanned-table.ts";
 import type { CopyTextBuffer } from "./copy-text-buffer.ts";
-import { MAX_WHOLE_LENGTH } from "./payload-records.ts";
+import { MAX_WHOLE_LENGTH, type PayloadRecord } from "./payload-records.ts";
 
 /** Where the lines of scanned records go. */
 export interface ScanSink {
   textOf(table: CompiledTable): CopyTextBuffer;
-  /** @param fields of the record, those that merging reads. */
+  /** @param fields of the record, those that merging reads; only until it returns. */
   addMerged(fields: Record<string, unknown>, meta: RecordMeta): void;
 }
 
@@ -37,36 +37,50 @@ export class ScannedPayloads {
     this.#scanner = new RecordScanner([...this.#tables.keys()]);
   }
 
-  /** @returns the records of a payload; undefined for one that has to be read in another way. */
-  scan({ payload }: BufferedPayload): readonly ScannedRecord[] | undefined {
+  /** @returns how many records a payload has; undefined when it has to be read in another way. */
+  scan({ payload }: BufferedPayload): number | undefined {
     if (payload.byteLength > MAX_WHOLE_LENGTH || !isUtf8(payload)) return undefined;
-    return this.#scanner.scan(payload) ? this.#scanner.records : undefined;
+    return this.#scanner.scan(payload) ? this.#scanner.recordCount : undefined;
+  }
+
+  /** A record of the payload that was scanned last, for a second look. */
+  recordAt({ payload }: BufferedPayload, recordIndex: number): PayloadRecord {
+    const { start, end, shape, value } = this.#scanner.records[recordIndex] as ScannedRecord;
+    const text = () => payload.toString("utf8", start, end).trim();
+    return { read: () => (shape === undefined ? value : (JSON.parse(text()) as unknown)), text };
+  }
+
+  /** Whether such a record was scanned, and not left to JSON.parse. */
+  isPlain(recordIndex: number): boolean {
+    return this.#scanner.records[recordIndex]?.shape !== undefined;
   }
 
   /**
    * Adds a record of the payload that was scanned last.
    *
-   * @returns false, having added nothing, for one that has to be encoded in another way.
+   * @returns how long it is, in bytes; undefined, having added nothing, for one that has to be encoded
+   * in another way.
    */
   add(
     { payload }: BufferedPayload,
-    record: ScannedRecord,
+    recordIndex: number,
     meta: RecordMeta,
     to: ScanSink,
-  ): boolean {
-    const { shape, base, start, end } = record;
+  ): number | undefined {
+    const { records, slots } = this.#scanner;
+    const { shape, base, start, end } = records[recordIndex] as ScannedRecord;
     const scanned = shape && this.#tables.get(shape);
-    if (scanned === undefined) return false;
-    const { slots } = this.#scanner;
+    if (scanned === undefined) return undefined;
+    const length = end - start;
     try {
       const own = this.#ownOf(meta);
       const fields = scanned.isMerged ? scanned.mergedFields(payload, slots, base) : undefined;
       const text = to.textOf(scanned.table);
-      if (!scanned.addLine(payload, slots, base, end - start, own, text)) return false;
+      if (!scanned.addLine(payload, slots, base, length, own, text)) return undefined;
       if (fields !== undefined) to.addMerged(fields, meta);
-      return true;
+      return length;
     } catch (error) {
-      if (error instanceof RecordRefused) return false;
+      if (error instanceof RecordRefused) return undefined;
       throw error;
     }
   }

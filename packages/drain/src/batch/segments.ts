@@ -73,13 +73,18 @@ export function* readBatch<Taken>(
   open: SegmentSink<Taken>,
   beforePayload?: (payloadId: number) => void,
 ): Generator<Taken> {
-  for (const payload of batch.payloads) {
+  const { payloads } = batch;
+  // By index, and no generator for a payload that needs none: thousands of short-lived objects less.
+  for (let index = 0; index < payloads.length; index++) {
+    const payload = payloads.at(index) as BufferedPayload;
     if (batch.convictedIds.includes(payload.id)) {
       const reason = "reading this payload ended the worker thread, probably for want of memory";
       open.addDeadLetter(wholePayload(payload, "kills_worker", reason));
     } else {
       beforePayload?.(payload.id);
-      yield* readPayload(payload, router, limits, open);
+      if (open.addPayload?.(payload, router) !== true) {
+        yield* readPayload(payload, router, limits, open);
+      }
     }
     const isFull = open.length >= limits.segmentLength || beforePayload !== undefined;
     if (isFull && open.length > 0) yield open.take();
@@ -131,7 +136,6 @@ function* readPayload<Taken>(
   limits: SegmentLimits,
   open: SegmentSink<Taken>,
 ): Generator<Taken> {
-  if (open.addPayload?.(payload, router) === true) return;
   const meta: RecordMeta = { receivedAt: payload.receivedAt, token: payload.token };
   let recordIndex = 0;
   try {

@@ -42,14 +42,14 @@ export const SLOT_STRIDE = 3;
 /** One element of a payload. */
 export interface ScannedRecord {
   /** Where its text is. */
-  readonly start: number;
-  readonly end: number;
+  start: number;
+  end: number;
   /** Undefined for an element that is not plain. */
-  readonly shape: RecordShape | undefined;
+  shape: RecordShape | undefined;
   /** Where in {@link RecordScanner.slots} those of its shape begin. */
-  readonly base: number;
+  base: number;
   /** What JSON.parse makes of an element that is not plain. */
-  readonly value: unknown;
+  value: unknown;
 }
 
 const FIRST_SLOTS = 1_024;
@@ -73,7 +73,9 @@ const NOT_PLAIN = -1;
  */
 export class RecordScanner {
   slots = new Int32Array(FIRST_SLOTS * SLOT_STRIDE);
-  records: ScannedRecord[] = [];
+  /** The first {@link RecordScanner.recordCount} of them count; the objects are used again. */
+  readonly records: ScannedRecord[] = [];
+  recordCount = 0;
   readonly #shapes: readonly RecordShape[];
   /** Places of the fields that came before `t`: start and end of the key, then what a slot holds. */
   readonly #early = new Int32Array(MAX_EARLY_FIELDS * (SLOT_STRIDE + 2));
@@ -100,7 +102,7 @@ export class RecordScanner {
    */
   scan(bytes: Buffer): boolean {
     const last = bytes.byteLength - 1;
-    this.records = [];
+    this.recordCount = 0;
     this.#slotsEnd = 0;
     if (last < 1 || bytes[0] !== BRACKET_OPEN || bytes[last] !== BRACKET_CLOSE) return false;
     if (last === 1) return true;
@@ -121,18 +123,37 @@ export class RecordScanner {
     this.#shape = undefined;
     const end = this.#scanObject(bytes, start, last, base);
     if (end !== NOT_PLAIN) {
-      this.records.push({ start, end, shape: this.#shape, base, value: undefined });
+      this.#addRecord(start, end, this.#shape, base, undefined);
       return end;
     }
     this.#slotsEnd = base;
     const behind = elementEnd(bytes, start, last);
     try {
       const value: unknown = JSON.parse(bytes.toString("utf8", start, behind));
-      this.records.push({ start, end: behind, shape: undefined, base, value });
+      this.#addRecord(start, behind, undefined, base, value);
       return behind;
     } catch {
       return NOT_PLAIN;
     }
+  }
+
+  #addRecord(
+    start: number,
+    end: number,
+    shape: RecordShape | undefined,
+    base: number,
+    value: unknown,
+  ): void {
+    const record = this.records[this.recordCount];
+    if (record === undefined) this.records.push({ start, end, shape, base, value });
+    else {
+      record.start = start;
+      record.end = end;
+      record.shape = shape;
+      record.base = base;
+      record.value = value;
+    }
+    this.recordCount++;
   }
 
   /** @returns the index behind it; -1 when it is not plain. */

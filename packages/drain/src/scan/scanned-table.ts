@@ -28,6 +28,7 @@ export class ScannedTable {
   readonly shape: RecordShape;
   readonly #columns: readonly ScannedColumn[];
   readonly #mergedFields: ReadonlyArray<{ name: string; at: number }>;
+  readonly #merged: Record<string, unknown> = {};
   readonly #checkUpserts: (record: Readonly<Record<string, unknown>>) => void;
   /** Times that a field may be written. */
   readonly #copies: number;
@@ -62,9 +63,13 @@ export class ScannedTable {
     return this.#mergedFields.length > 0;
   }
 
-  /** What merging reads of a record. @throws {@link RecordRefused} */
+  /**
+   * What merging reads of a record: the same object for each.
+   *
+   * @throws {@link RecordRefused}
+   */
   mergedFields(bytes: Buffer, slots: Int32Array, base: number): Record<string, unknown> {
-    const record: Record<string, unknown> = {};
+    const record = this.#merged;
     for (const { name, at } of this.#mergedFields) {
       const slot = base + at;
       record[name] = scannedValue(

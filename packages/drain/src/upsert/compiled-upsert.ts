@@ -47,20 +47,19 @@ export function compileUpsert(upsert: UpsertDefinition): CompiledUpsert {
     name: upsert.name,
     types: upsert.match.t,
     collect(rows, record, meta) {
-      const key = [tokenText(meta.token)];
+      let rowKey = tokenText(meta.token);
       for (const reader of keyReaders) {
         const part = reader.read(record[reader.field]);
         if (part === null) return;
-        key.push(part);
+        rowKey += KEY_SEPARATOR + part;
       }
       const moment = microsecondsOf(record[occurredAt.field]);
       // Only to refuse it: writing each moment as text took longer than all the rest.
       if (!isTimestamp(moment)) occurredAt.read(record[occurredAt.field]);
-      const rowKey = key.join(KEY_SEPARATOR);
       let row = rows.get(rowKey);
       if (row === undefined) {
         row = {
-          key,
+          key: rowKey.split(KEY_SEPARATOR),
           counts: conditions.map(() => 0),
           firstSeenAt: moment,
           lastSeenAt: moment,

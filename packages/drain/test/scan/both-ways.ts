@@ -66,8 +66,9 @@ export function bothWays(schema: DrainSchema) {
     taken(payload: Buffer): { plain: number; records: number } | undefined {
       const records = scanned.scan({ id: 1, receivedAt: 0, token: "", payload });
       if (records === undefined) return undefined;
-      const plain = records.filter(({ shape }) => shape !== undefined).length;
-      return { plain, records: records.length };
+      let plain = 0;
+      for (let index = 0; index < records; index++) plain += scanned.isPlain(index) ? 1 : 0;
+      return { plain, records };
     },
   };
 }

@@ -43,19 +43,16 @@ const GRACE_MS = 30_000;
 if (process.argv.includes("--help")) {
   console.log(USAGE);
 } else {
-  await run();
-}
-
-async function run(): Promise<void> {
-  let config: AgentConfig;
   try {
-    config = loadAgentConfig();
+    await run(loadAgentConfig());
   } catch (error) {
     console.error(MillraceError.is(error) ? error.message : error);
     console.error("(npm run agent -- --help lists the variables)");
     process.exitCode = 1;
-    return;
   }
+}
+
+async function run(config: AgentConfig): Promise<void> {
   const { databaseUrl, synchronousCommit, otlp = config.ingest.http } = config;
   const { http, httpHost, httpPort, httpPath, udp, udpPort, ...listen } = config.ingest;
   const destination = postgres({ connectionString: databaseUrl, synchronousCommit });

@@ -93,7 +93,11 @@ export {
   textArray,
   type TextColumnOptions,
   timestamptz,
+  timestamptzIso,
+  timestamptzMicroseconds,
+  timestamptzMilliseconds,
   timestamptzNanoseconds,
+  type TimeUnit,
   uuid,
 } from "./schema/columns.ts";
 export type { PartitionBy, PartitionInterval, Retention } from "./schema/partition-by.ts";

@@ -37,9 +37,9 @@ export interface ListenOptions {
   deny?: string[] | undefined;
   /**
    * How often the server sends itself a `PING` through its own socket, in milliseconds; 0 never.
-   * Two unanswered in a row make it unhealthy.
+   * Two unanswered in a row make it unhealthy; the second comes a second after the first.
    *
-   * @default 10_000; 0 with `reusePort` or `listen`, where another process may answer
+   * @default 5_000; 0 with `reusePort` or `listen`, where another process may answer
    */
   probeIntervalMs?: number | undefined;
 }

@@ -40,6 +40,8 @@ export interface TaskView {
   tenantId: string;
   state: string;
   data: unknown;
+  /** What its handler reported last, as it was stored; 0 before. */
+  progress: unknown;
   result: unknown;
   failedReason: string | undefined;
   attemptsMade: number;
@@ -209,6 +211,7 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
       tenantId: job.data.tenantId,
       state,
       data: job.data.data,
+      progress: job.progress,
       result: job.returnvalue as unknown,
       failedReason: job.failedReason,
       attemptsMade: job.attemptsMade,

@@ -116,9 +116,10 @@ export class Watch {
     if (this.#isOver) this.#blame(`${name} was launched after the end`);
     if (name === "companion" && this.#world.companion.startsWith("scheduled")) return;
     const { instances } = this.#supervisor.process(name);
-    const serving = instances.filter(({ state }) => SERVING.includes(state)).length;
+    // What is on its way out is counted too, until it is gone.
+    const there = instances.filter(({ state, pid }) => pid !== null || state === "starting").length;
     const most = (this.#ceilings.get(name) ?? 0) + this.#surge(name);
-    if (serving > most) this.#blame(`${name} has ${serving} instances, ${most} are allowed`);
+    if (there > most) this.#blame(`${name} has ${there} instances, ${most} are allowed`);
   }
 
   #onOperation(status: OperationStatus): void {

@@ -133,6 +133,19 @@ describe("a supervisor that stops because it could not start", () => {
   });
 });
 
+test("a canary that is cancelled while its first instance takes over leaves none behind", async () => {
+  const { host, supervisor, close } = await simulate({ scale: 3 });
+  const canary = supervisor.canary("worker", { patch: {}, holdMs: 60_000 });
+  await host.clock.advance(0);
+  expect(supervisor.process("worker").instances.map(({ state }) => state)).toContain("stopping");
+  canary.cancel();
+  await host.clock.advance(5_000);
+  expect(supervisor.process("worker").instances.map(({ generation }) => generation)).toEqual([
+    1, 1, 1,
+  ]);
+  expect(await close()).toEqual([]);
+});
+
 test("an aborted canary says so with a code of its own", async () => {
   const { host, supervisor, close } = await simulate({ scale: 3 });
   const verdict = () => "abort" as const;

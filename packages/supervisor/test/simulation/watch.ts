@@ -68,6 +68,7 @@ export class Watch {
   checkCalm(isExcused: (process: string) => boolean): void {
     for (const process of this.#supervisor.status().processes) {
       const { name, desired, scale, instances } = process;
+      this.#checkGenerations(process);
       if (isExcused(name)) continue;
       if (scale > desired) this.#blame(`${name} has ${scale} instances and wants ${desired}`);
       const ended = instances.filter(({ state }) => state === "stopped" || state === "failed");
@@ -97,6 +98,22 @@ export class Watch {
       if (ids.size > 0) this.#blame(`${ids.size} operations on ${process} have no outcome`);
     }
     this.#throwProblems();
+  }
+
+  /** Only a rollout that was ended half-way may leave generations side by side. */
+  #checkGenerations({ name, generation, instances }: ProcessStatus): void {
+    const endedHalfWay = [...this.#outcomes.values()].some(
+      ({ process, kind, state, error }) =>
+        process === name &&
+        (kind === "rollout" || kind === "rollback") &&
+        state !== "succeeded" &&
+        error?.code !== "SUPERVISOR_ROLLED_BACK",
+    );
+    const others = instances.filter(
+      (one) => one.generation !== generation && SERVING.includes(one.state),
+    );
+    if (endedHalfWay || others.length === 0) return;
+    this.#blame(`${name} is at ${generation}: ${others.map((one) => one.generation).join(", ")}`);
   }
 
   #checkProcess({ name, desired, scale, instances }: ProcessStatus): void {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { simulate } from "./simulate.ts";
 import type { SimulatedHost } from "./simulated-host.ts";
 
@@ -18,6 +18,9 @@ function launches(host: SimulatedHost, sinceMs: number): Array<{ id: string; atM
     atMs < sinceMs ? [] : [{ id: plan.env["MILLRACE_INSTANCE_ID"] ?? "", atMs }],
   );
 }
+
+// Much is made to happen, and the machine may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 describe.each([1, 2, 3])("fifty instances that crash together, seed %i", (seed) => {
   test("after each crash no tenth of a second sees more than a fifth of them start", async () => {

@@ -9,7 +9,7 @@ export interface Simulation {
   host: SimulatedHost;
   supervisor: Supervisor;
   /** Closes it and says what is left. */
-  close(): Promise<string[]>;
+  readonly close: () => Promise<string[]>;
 }
 
 /** Starts one of a single process, `worker`; a second later all that can begin has begun. */

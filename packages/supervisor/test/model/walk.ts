@@ -7,7 +7,7 @@ import { listPids, readEnvironment, readProcStat } from "../../src/process/proc-
 import { startSupervisor } from "../fixtures/start-supervisor.ts";
 
 /** Scale that steps go up to. */
-export const MAX = 6;
+const MAX = 6;
 
 /** What a process ought to look like after the operations so far. */
 export interface Model {

@@ -3,7 +3,7 @@ import { canMove, type InstanceState } from "../../src/process/instance-state.ts
 import type { SimulatedHost } from "./simulated-host.ts";
 import type { World } from "./world.ts";
 
-const SERVING: readonly InstanceState[] = ["starting", "ready", "unhealthy"];
+const SERVING: ReadonlySet<InstanceState> = new Set(["starting", "ready", "unhealthy"]);
 const TRAIL = 40;
 const SETTLED_MS = 60_000;
 
@@ -110,14 +110,14 @@ export class Watch {
         error?.code !== "SUPERVISOR_ROLLED_BACK",
     );
     const others = instances.filter(
-      (one) => one.generation !== generation && SERVING.includes(one.state),
+      (one) => one.generation !== generation && SERVING.has(one.state),
     );
     if (endedHalfWay || others.length === 0) return;
     this.#blame(`${name} is at ${generation}: ${others.map((one) => one.generation).join(", ")}`);
   }
 
   #checkProcess({ name, desired, scale, instances }: ProcessStatus): void {
-    const serving = instances.filter(({ state }) => SERVING.includes(state));
+    const serving = instances.filter(({ state }) => SERVING.has(state));
     const numbers = new Set(serving.map(({ number }) => number));
     if (serving.length - numbers.size > this.#surge(name)) {
       this.#blame(`${name} runs a number too often: ${serving.map((one) => one.name).join(", ")}`);

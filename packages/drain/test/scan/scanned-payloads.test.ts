@@ -207,7 +207,7 @@ describe("records that are scanned land as those that are parsed do", () => {
       ),
       { numRuns: 1_000 },
     );
-  });
+  }, 30_000);
 
   it("when bytes of real records are changed, lost or doubled", () => {
     const records = readRecords().filter(({ length }) => length < 1_500);
@@ -233,7 +233,7 @@ describe("records that are scanned land as those that are parsed do", () => {
       ),
       { numRuns: 2_000 },
     );
-  });
+  }, 30_000);
 
   it.each([1, 2_000, 1_000_000])("in segments of %d characters", (segmentLength) => {
     const batch = claimedBatch([`[${readRecords().join(",")}]`, "{", "[]", '[{"t":"log"},1,{}]']);

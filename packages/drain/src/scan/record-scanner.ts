@@ -31,6 +31,8 @@ export interface ScannedRecord {
 }
 
 const FIRST_SLOTS = 1_024;
+const MAX_KEPT_SLOTS = 64 * 1_024;
+const MAX_KEPT_RECORDS = 2_048;
 /** Fields that may come before `t`. */
 const MAX_EARLY_FIELDS = 8;
 
@@ -68,8 +70,7 @@ export class RecordScanner {
    */
   scan(bytes: Buffer): boolean {
     const last = bytes.byteLength - 1;
-    this.recordCount = 0;
-    this.#slotsEnd = 0;
+    this.#clear();
     if (last < 1 || bytes[0] !== BRACKET_OPEN || bytes[last] !== BRACKET_CLOSE) return false;
     if (last === 1) return true;
     // The payloads of a group share their memory.
@@ -81,6 +82,14 @@ export class RecordScanner {
       if (at === last) return true;
       if (bytes[at] !== COMMA) return false;
     }
+  }
+
+  /** Forgets the last payload, and the memory that it took if that was a payload out of the ordinary. */
+  #clear(): void {
+    this.recordCount = 0;
+    this.#slotsEnd = 0;
+    if (this.records.length > MAX_KEPT_RECORDS) this.records.length = 0;
+    if (this.slots.length > MAX_KEPT_SLOTS) this.slots = new Int32Array(FIRST_SLOTS * SLOT_STRIDE);
   }
 
   /** @returns the index behind it; -1 when it is not JSON. */

@@ -265,12 +265,12 @@ it("takes no payload of more than a worker may read at once, nor one that is not
 });
 
 it("lands payloads of thousands of records, and what comes after them", () => {
-  const many = `[${Array.from({ length: 10_000 }, (_, index) => `{"t":"all","at":${index}}`).join(",")}]`;
-  const numbers = `[${Array.from({ length: 50_000 }, () => "1").join(",")}]`;
+  const many = `[${Array.from({ length: 4_000 }, (_, index) => `{"t":"all","at":${index}}`).join(",")}]`;
+  const numbers = `[${Array.from({ length: 4_000 }, () => "1").join(",")}]`;
   const one = '[{"t":"all","at":1.5,"words":"after"}]';
-  expect(everything.taken(Buffer.from(many))).toEqual({ plain: 10_000, records: 10_000 });
+  expect(everything.taken(Buffer.from(many))).toEqual({ plain: 4_000, records: 4_000 });
   const batch = claimedBatch([one, many, one, numbers, one]);
   const scanned = everything.scanning(batch);
   expect(scanned.lines).toEqual(everything.recordByRecord(batch).lines);
-  expect(scanned.deadLetters).toHaveLength(50_000);
+  expect(scanned.deadLetters).toHaveLength(4_000);
 });

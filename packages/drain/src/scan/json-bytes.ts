@@ -12,13 +12,13 @@ export const BRACE_OPEN = 0x7b;
 export const BRACE_CLOSE = 0x7d;
 
 /** JSON strings hold no bytes below it. */
-export const FIRST_PRINTABLE = 0x20;
+const FIRST_PRINTABLE = 0x20;
 
 export const SLASH = 0x2f;
 export const LETTER_B = 0x62;
 export const LETTER_F = 0x66;
-export const LETTER_N = 0x6e;
-export const LETTER_R = 0x72;
+const LETTER_N = 0x6e;
+const LETTER_R = 0x72;
 export const LETTER_T = 0x74;
 export const LETTER_U = 0x75;
 export const UNICODE_ESCAPE_BYTES = 6;
@@ -105,4 +105,21 @@ function stringEnd(bytes: Uint8Array, at: number, end: number): number {
     else if (bytes[index] === QUOTE) return index;
   }
   return end;
+}
+
+/** Index of the first byte from `at` on that does not stand for itself in a string, or `end`. */
+export function stringRunEnd(bytes: Uint8Array, at: number, end: number): number {
+  let index = at;
+  for (; index < end; index++) {
+    const byte = bytes[index] as number;
+    if (byte === QUOTE || byte === BACKSLASH || byte < FIRST_PRINTABLE) break;
+  }
+  return index;
+}
+
+export function startsWith(bytes: Uint8Array, at: number, expected: Uint8Array): boolean {
+  for (let index = 0; index < expected.length; index++) {
+    if (bytes[at + index] !== expected[index]) return false;
+  }
+  return true;
 }

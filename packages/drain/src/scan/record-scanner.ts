@@ -1,40 +1,18 @@
 import {
-  BACKSLASH,
   BRACE_CLOSE,
   BRACE_OPEN,
   BRACKET_CLOSE,
   BRACKET_OPEN,
   COLON,
   COMMA,
-  DOT,
   elementEnd,
-  escapeEnd,
-  FIRST_PRINTABLE,
-  MINUS,
-  NINE,
+  LETTER_T,
   QUOTE,
-  ZERO,
+  startsWith,
+  stringRunEnd,
 } from "./json-bytes.ts";
 import type { RecordShape } from "./record-shape.ts";
-
-/** What the value in a slot is; its text lies between the start and the end of the slot. */
-export const VALUE_KINDS = {
-  /** The record has no such field. */
-  absent: 0,
-  /** A string that stands for itself, without its quotes. */
-  string: 1,
-  /** A string with escapes, without its quotes. */
-  escapedString: 2,
-  /** A whole number as PostgreSQL and `String()` write it too, of at most 15 digits. */
-  integer: 3,
-  /** Any other number. */
-  number: 4,
-  /** An array of strings that stand for themselves, with its brackets. */
-  stringArray: 5,
-  true: 6,
-  false: 7,
-  null: 8,
-} as const;
+import { NOT_PLAIN, VALUE_KINDS, ValueScanner } from "./value-scanner.ts";
 
 /** Numbers that a slot takes in {@link RecordScanner.slots}: its kind, its start and its end. */
 export const SLOT_STRIDE = 3;
@@ -53,16 +31,10 @@ export interface ScannedRecord {
 }
 
 const FIRST_SLOTS = 1_024;
+const MAX_KEPT_SLOTS = 64 * 1_024;
+const MAX_KEPT_RECORDS = 2_048;
 /** Fields that may come before `t`. */
 const MAX_EARLY_FIELDS = 8;
-/** More digits may be more than a double holds. */
-const MAX_EXACT_DIGITS = 15;
-const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-const LETTER_T = 0x74;
-const TRUE = Buffer.from("true");
-const FALSE = Buffer.from("false");
-const NULL = Buffer.from("null");
-const NOT_PLAIN = -1;
 
 /**
  * Finds where the values of records are in the bytes of a payload, without making anything of them.
@@ -84,11 +56,7 @@ export class RecordScanner {
   #viewStart = 0;
   #shape: RecordShape | undefined;
   #slotsEnd = 0;
-  /** Of the value that was read last, without quotes. */
-  #start = 0;
-  #end = 0;
-  /** The index behind it. */
-  #behind = 0;
+  readonly #values = new ValueScanner();
 
   constructor(shapes: readonly RecordShape[]) {
     this.#shapes = shapes;
@@ -102,8 +70,7 @@ export class RecordScanner {
    */
   scan(bytes: Buffer): boolean {
     const last = bytes.byteLength - 1;
-    this.recordCount = 0;
-    this.#slotsEnd = 0;
+    this.#clear();
     if (last < 1 || bytes[0] !== BRACKET_OPEN || bytes[last] !== BRACKET_CLOSE) return false;
     if (last === 1) return true;
     // The payloads of a group share their memory.
@@ -115,6 +82,14 @@ export class RecordScanner {
       if (at === last) return true;
       if (bytes[at] !== COMMA) return false;
     }
+  }
+
+  /** Forgets the last payload, and the memory that it took if that was a payload out of the ordinary. */
+  #clear(): void {
+    this.recordCount = 0;
+    this.#slotsEnd = 0;
+    if (this.records.length > MAX_KEPT_RECORDS) this.records.length = 0;
+    if (this.slots.length > MAX_KEPT_SLOTS) this.slots = new Int32Array(FIRST_SLOTS * SLOT_STRIDE);
   }
 
   /** @returns the index behind it; -1 when it is not JSON. */
@@ -159,6 +134,7 @@ export class RecordScanner {
   /** @returns the index behind it; -1 when it is not plain. */
   #scanObject(bytes: Buffer, start: number, last: number, base: number): number {
     if (bytes[start] !== BRACE_OPEN) return NOT_PLAIN;
+    const values = this.#values;
     let at = start + 1;
     for (let place = 0; ; place++) {
       const shape = this.#shape;
@@ -172,7 +148,7 @@ export class RecordScanner {
       } else {
         if (bytes[at] !== QUOTE) return NOT_PLAIN;
         keyStart = at + 1;
-        keyEnd = stringEnd(bytes, keyStart, last);
+        keyEnd = stringRunEnd(bytes, keyStart, last);
         if (bytes[keyEnd] !== QUOTE || bytes[keyEnd + 1] !== COLON) return NOT_PLAIN;
         at = keyEnd + 2;
         if (shape !== undefined) {
@@ -180,14 +156,14 @@ export class RecordScanner {
           if (slot === -1) return NOT_PLAIN;
         }
       }
-      const kind = this.#scanValue(bytes, at, last);
+      const kind = values.scan(bytes, at, last);
       if (kind === NOT_PLAIN) return NOT_PLAIN;
       if (shape !== undefined) {
-        if (!this.#fill(base, slot, kind)) return NOT_PLAIN;
+        if (!this.#fill(base, slot, kind, values.start, values.end)) return NOT_PLAIN;
       } else if (!this.#addEarly(bytes, base, place, keyStart, keyEnd, kind)) {
         return NOT_PLAIN;
       }
-      at = this.#behind;
+      at = values.behind;
       if (at >= last) return NOT_PLAIN;
       if (bytes[at] === BRACE_CLOSE) return this.#shape === undefined ? NOT_PLAIN : at + 1;
       if (bytes[at] !== COMMA) return NOT_PLAIN;
@@ -205,19 +181,19 @@ export class RecordScanner {
     kind: number,
   ): boolean {
     const early = this.#early;
+    const { start, end } = this.#values;
     if (place === MAX_EARLY_FIELDS) return false;
     const entry = place * (SLOT_STRIDE + 2);
     early[entry] = keyStart;
     early[entry + 1] = keyEnd;
     early[entry + 2] = kind;
-    early[entry + 3] = this.#start;
-    early[entry + 4] = this.#end;
+    early[entry + 3] = start;
+    early[entry + 4] = end;
     if (keyEnd - keyStart !== 1 || bytes[keyStart] !== LETTER_T) return true;
     if (kind !== VALUE_KINDS.string) return false;
-    const shape = this.#shapeOf(bytes, this.#start, this.#end);
+    const shape = this.#shapeOf(bytes, start, end);
     if (shape === undefined) return false;
     this.#open(shape, base);
-    const behind = this.#behind;
     for (let index = 0; index <= place; index++) {
       const at = index * (SLOT_STRIDE + 2);
       const from = early[at] as number;
@@ -227,11 +203,11 @@ export class RecordScanner {
           ? expected.slot
           : shape.slotOf(bytes.toString("utf8", from, early[at + 1]), index);
       if (slot === -1) return false;
-      this.#start = early[at + 3] as number;
-      this.#end = early[at + 4] as number;
-      if (!this.#fill(base, slot, early[at + 2] as number)) return false;
+      const kindBefore = early[at + 2] as number;
+      if (!this.#fill(base, slot, kindBefore, early[at + 3] as number, early[at + 4] as number)) {
+        return false;
+      }
     }
-    this.#behind = behind;
     return true;
   }
 
@@ -255,114 +231,13 @@ export class RecordScanner {
   }
 
   /** @returns false for a field that the record has twice: JSON.parse decides. */
-  #fill(base: number, slot: number, kind: number): boolean {
+  #fill(base: number, slot: number, kind: number, start: number, end: number): boolean {
     const { slots } = this;
     const at = base + slot * SLOT_STRIDE;
     if (slots[at] !== VALUE_KINDS.absent) return false;
     slots[at] = kind;
-    slots[at + 1] = this.#start;
-    slots[at + 2] = this.#end;
+    slots[at + 1] = start;
+    slots[at + 2] = end;
     return true;
   }
-
-  /** Notes where the value lies. @returns its kind; -1 when it is not plain. */
-  #scanValue(bytes: Buffer, at: number, last: number): number {
-    const first = bytes[at] as number;
-    if (first === QUOTE) return this.#scanString(bytes, at + 1, last);
-    if (first <= NINE) return this.#scanNumber(bytes, at, last);
-    if (first === BRACKET_OPEN) return this.#scanStrings(bytes, at, last);
-    if (startsWith(bytes, at, NULL)) return this.#note(at, at + 4, VALUE_KINDS.null);
-    if (startsWith(bytes, at, TRUE)) return this.#note(at, at + 4, VALUE_KINDS.true);
-    if (startsWith(bytes, at, FALSE)) return this.#note(at, at + 5, VALUE_KINDS.false);
-    return NOT_PLAIN;
-  }
-
-  #scanString(bytes: Buffer, start: number, last: number): number {
-    let kind: number = VALUE_KINDS.string;
-    for (let at = start; ;) {
-      at = stringEnd(bytes, at, last);
-      if (at === last) return NOT_PLAIN;
-      const byte = bytes[at];
-      if (byte === QUOTE) {
-        this.#note(start, at, kind);
-        this.#behind = at + 1;
-        return kind;
-      }
-      if (byte !== BACKSLASH) return NOT_PLAIN;
-      kind = VALUE_KINDS.escapedString;
-      at = escapeEnd(bytes, at);
-      if (at === -1 || at > last) return NOT_PLAIN;
-    }
-  }
-
-  #scanNumber(bytes: Buffer, start: number, last: number): number {
-    const digits = bytes[start] === MINUS ? start + 1 : start;
-    let at = digitsEnd(bytes, digits, last);
-    // A leading zero must be all of it: neither 01 nor -0.
-    const isWritten = bytes[digits] === ZERO ? at === start + 1 : at > digits;
-    const isExact = isWritten && at - digits <= MAX_EXACT_DIGITS;
-    if (isExact && isEnd(bytes[at] as number)) return this.#note(start, at, VALUE_KINDS.integer);
-    if (isExact && bytes[at] === DOT) {
-      const fraction = at + 1;
-      at = digitsEnd(bytes, fraction, last);
-      if (at > fraction && isEnd(bytes[at] as number)) {
-        return this.#note(start, at, VALUE_KINDS.number);
-      }
-    }
-    while (at < last && !isEnd(bytes[at] as number)) at++;
-    if (!NUMBER.test(bytes.toString("latin1", start, at))) return NOT_PLAIN;
-    return this.#note(start, at, VALUE_KINDS.number);
-  }
-
-  #scanStrings(bytes: Buffer, start: number, last: number): number {
-    let at = start + 1;
-    while (bytes[at] === QUOTE) {
-      at = stringEnd(bytes, at + 1, last);
-      if (bytes[at] !== QUOTE) return NOT_PLAIN;
-      at++;
-      if (bytes[at] !== COMMA) break;
-      // A comma before the bracket is not JSON.
-      if (bytes[++at] !== QUOTE) return NOT_PLAIN;
-    }
-    if (at >= last || bytes[at] !== BRACKET_CLOSE) return NOT_PLAIN;
-    return this.#note(start, at + 1, VALUE_KINDS.stringArray);
-  }
-
-  #note(start: number, end: number, kind: number): number {
-    this.#start = start;
-    this.#end = end;
-    this.#behind = end;
-    return kind;
-  }
-}
-
-/** Index of the first byte from `at` on that does not stand for itself in a string, or `end`. */
-function stringEnd(bytes: Uint8Array, at: number, end: number): number {
-  let index = at;
-  for (; index < end; index++) {
-    const byte = bytes[index] as number;
-    if (byte === QUOTE || byte === BACKSLASH || byte < FIRST_PRINTABLE) break;
-  }
-  return index;
-}
-
-function digitsEnd(bytes: Uint8Array, at: number, end: number): number {
-  let index = at;
-  for (; index < end; index++) {
-    const byte = bytes[index] as number;
-    if (byte < ZERO || byte > NINE) break;
-  }
-  return index;
-}
-
-/** Whether a byte may follow a number in an object. */
-function isEnd(byte: number): boolean {
-  return byte === COMMA || byte === BRACE_CLOSE;
-}
-
-function startsWith(bytes: Uint8Array, at: number, expected: Uint8Array): boolean {
-  for (let index = 0; index < expected.length; index++) {
-    if (bytes[at + index] !== expected[index]) return false;
-  }
-  return true;
 }

@@ -9,9 +9,10 @@ import type { UpsertReaders } from "../upsert/upsert-readers.ts";
 import { copyBytes, copyEscapedString } from "./copy-string.ts";
 import { BACKSLASH, BRACE_CLOSE, BRACE_OPEN } from "./json-bytes.ts";
 import { RecordShape } from "./record-shape.ts";
-import { SLOT_STRIDE, VALUE_KINDS } from "./record-scanner.ts";
+import { SLOT_STRIDE } from "./record-scanner.ts";
 import { scannedValue } from "./scanned-value.ts";
 import { TimestampWriter } from "./timestamp-writer.ts";
+import { VALUE_KINDS } from "./value-scanner.ts";
 
 /** What values take at most besides the bytes that they have in the record. */
 const COLUMN_BYTES = 48;

@@ -1,4 +1,4 @@
-import { VALUE_KINDS } from "./record-scanner.ts";
+import { VALUE_KINDS } from "./value-scanner.ts";
 
 /** What JSON.parse makes of a value that was scanned; undefined for a field that is not there. */
 export function scannedValue(bytes: Buffer, kind: number, start: number, end: number): unknown {

@@ -207,7 +207,7 @@ describe("records that are scanned land as those that are parsed do", () => {
       ),
       { numRuns: 1_000 },
     );
-  });
+  }, 30_000);
 
   it("when bytes of real records are changed, lost or doubled", () => {
     const records = readRecords().filter(({ length }) => length < 1_500);
@@ -233,7 +233,7 @@ describe("records that are scanned land as those that are parsed do", () => {
       ),
       { numRuns: 2_000 },
     );
-  });
+  }, 30_000);
 
   it.each([1, 2_000, 1_000_000])("in segments of %d characters", (segmentLength) => {
     const batch = claimedBatch([`[${readRecords().join(",")}]`, "{", "[]", '[{"t":"log"},1,{}]']);
@@ -262,4 +262,15 @@ it("takes no payload of more than a worker may read at once, nor one that is not
   expect(everything.taken(Buffer.from(large))).toBeUndefined();
   expect(everything.taken(invalid)).toBeUndefined();
   expectSame(everything, [large, invalid]);
+});
+
+it("lands payloads of thousands of records, and what comes after them", () => {
+  const many = `[${Array.from({ length: 4_000 }, (_, index) => `{"t":"all","at":${index}}`).join(",")}]`;
+  const numbers = `[${Array.from({ length: 4_000 }, () => "1").join(",")}]`;
+  const one = '[{"t":"all","at":1.5,"words":"after"}]';
+  expect(everything.taken(Buffer.from(many))).toEqual({ plain: 4_000, records: 4_000 });
+  const batch = claimedBatch([one, many, one, numbers, one]);
+  const scanned = everything.scanning(batch);
+  expect(scanned.lines).toEqual(everything.recordByRecord(batch).lines);
+  expect(scanned.deadLetters).toHaveLength(4_000);
 });

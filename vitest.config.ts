@@ -5,6 +5,23 @@ import { defineConfig } from "vitest/config";
 // the time.
 process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, "node_modules/.cache/compiled");
 
+/** What depends on the server's version: DDL, COPY, merging, partitions, the ledger and its audit. */
+const versionTests = [
+  "alerts/outbox",
+  "audit/audit",
+  "bad-input",
+  "dead-letters/replay",
+  "exactly-once",
+  "partitions/partition-landing",
+  "partitions/partition-maintainer",
+  "postgres-version",
+  "refusals",
+  "rollups/rollup-retention",
+  "rollups/rollups",
+  "rollups/sketch",
+  "time-zones",
+];
+
 const conditions = ["@millrace/source"];
 
 export default defineConfig({
@@ -34,6 +51,18 @@ export default defineConfig({
           globalSetup: ["test/setup/postgres.ts"],
           setupFiles: ["test/setup/watch-books.ts"],
           testTimeout: 30_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "postgres-14",
+          include: versionTests.map((name) => `packages/drain/test/${name}.int.test.ts`),
+          globalSetup: ["test/setup/postgres.ts"],
+          setupFiles: ["test/setup/watch-books.ts"],
+          testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
         },

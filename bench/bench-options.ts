@@ -2,23 +2,34 @@ import { parseArgs } from "node:util";
 
 export const USAGE = `Measures Millrace against limits measured in the same run. See bench/README.md.
 
-  npm run bench -- ingest|drain|commit|e2e|supervisor|queue [options]
+  npm run bench -- ingest|http|drain|commit|adaptive|e2e|supervisor|queue [options]
 
   ingest  TCP to buffer, against a server that stores nothing and against SQLite alone
+  http    HTTP to buffer, against a node:http server that only reads the bodies
   drain   buffer to PostgreSQL, against a plain COPY of the same rows
   commit  the drain with synchronous_commit off against on, in batches of 500 and 5,000
+  adaptive  what a pool finds by itself against the best fixed one, also +5 ms away, on one CPU and shared
   e2e     TCP to PostgreSQL at full speed; fails when a row is lost or doubled
   supervisor  up, restarts, memory, rolling restarts, orphans, against PM2 and supervisord
   queue   the queue's gate against plain BullMQ, each over a Redis of its own
 
   --runs N         how often each thing is measured, in turns (3)
-  --seconds N      ingest, e2e: how long each run sends (5; e2e 10)
-  --connections N  ingest, e2e: connections at a time (8 kept ones; ingest also 32 of one payload each)
-  --payloads N     drain, commit: payloads in the buffer, one record each (100000)
+  --seconds N      ingest, http, e2e: how long each run sends (5; e2e 10)
+  --connections N  ingest, http, e2e: connections at a time (8 kept ones; http 32; ingest also 32 of one payload each)
+  --payloads N     drain, commit, adaptive: payloads in the buffer, one record each (100000)
   --json           one JSON document instead of a table
   --help           this text`;
 
-const BENCHMARKS = ["ingest", "drain", "commit", "e2e", "supervisor", "queue"] as const;
+const BENCHMARKS = [
+  "ingest",
+  "http",
+  "drain",
+  "commit",
+  "adaptive",
+  "e2e",
+  "supervisor",
+  "queue",
+] as const;
 
 type BenchmarkName = (typeof BENCHMARKS)[number];
 

@@ -1,7 +1,9 @@
 import { type BenchOptions, readOptions, USAGE } from "./bench-options.ts";
+import { benchAdaptive } from "./adaptive/adaptive.bench.ts";
 import { benchCommit } from "./drain/commit.bench.ts";
 import { benchDrain } from "./drain/drain.bench.ts";
 import { benchEndToEnd } from "./e2e/e2e.bench.ts";
+import { benchHttp } from "./http/http.bench.ts";
 import { benchIngest } from "./ingest/ingest.bench.ts";
 import { describeMachine } from "./machine.ts";
 import { benchQueue } from "./queue/queue.bench.ts";
@@ -11,8 +13,10 @@ import { benchSupervisor } from "./supervisor/supervisor.bench.ts";
 
 const BENCHMARKS = {
   ingest: benchIngest,
+  http: benchHttp,
   drain: benchDrain,
   commit: benchCommit,
+  adaptive: benchAdaptive,
   e2e: benchEndToEnd,
   supervisor: benchSupervisor,
   queue: benchQueue,

@@ -15,6 +15,8 @@ export interface Round {
   service: PostgresService;
   /** Scratch file of the round. */
   bufferPath: string;
+  /** What a drain connects to for a database of the service. @default itself */
+  reach?: (databaseUrl: string) => string;
 }
 
 /** Lands the rows of a round with a drain pool, in a fresh database. */
@@ -30,7 +32,7 @@ export function measureDrain(
     const drain = startMeasuredProcess<PoolDrainCalls>(new URL("pool-drain.ts", import.meta.url));
     const landing = await drain.call("land", {
       bufferPath,
-      databaseUrl,
+      databaseUrl: round.reach?.(databaseUrl) ?? databaseUrl,
       postmasterPid: service.pid,
       workers,
       tuning,
@@ -38,7 +40,8 @@ export function measureDrain(
     });
     await drain.close();
     removeDatabase(bufferPath);
-    return landingMetrics(landing, rows.payloads);
+    const { lateRowsPerSecond } = landing;
+    return { ...landingMetrics(landing, rows.payloads), lateRowsPerSecond };
   });
 }
 

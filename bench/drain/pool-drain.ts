@@ -27,6 +27,8 @@ export interface PoolDrainInput {
 export interface DrainTuning {
   /** Fixed unless it says otherwise. */
   isAdaptive?: boolean;
+  /** Gives way to others; only with `isAdaptive`. */
+  isPolite?: boolean;
   batchRows?: number;
   synchronousCommit?: "on" | "off";
   /** Leaves out what is merged into other tables. */
@@ -39,17 +41,29 @@ export interface Landing {
   usage: Usage;
 }
 
+/** How long a pool landed rows, and how fast it was once it had found its pace. */
+export interface PoolLanding extends Landing {
+  /** Of the second half of the rows. */
+  lateRowsPerSecond: number;
+}
+
 const TIMEOUT_MS = 600_000;
 
 const calls = {
-  async land(input: PoolDrainInput): Promise<Landing> {
+  async land(input: PoolDrainInput): Promise<PoolLanding> {
     const gate = await closeStartGate(input.databaseUrl);
     const buffer = createBuffer({
       path: input.bufferPath,
       ...UNLIMITED_BUFFER,
       logger: warningsOnly,
     });
-    const { isAdaptive = false, batchRows, synchronousCommit, without } = input.tuning;
+    const {
+      isAdaptive = false,
+      isPolite = false,
+      batchRows,
+      synchronousCommit,
+      without,
+    } = input.tuning;
     const schema = nightwatch({ rollups: without === undefined });
     const pool = createDrainPool({
       buffer,
@@ -57,6 +71,7 @@ const calls = {
       schema: without === "upserts and rollups" ? { ...schema, upserts: [] } : schema,
       workers: input.workers,
       concurrency: isAdaptive ? "adaptive" : "fixed",
+      polite: isPolite,
       batchRows,
       logger: warningsOnly,
     });
@@ -69,14 +84,18 @@ const calls = {
     const endUsage = startUsage(input.postmasterPid);
     const startedAt = performance.timeOrigin + performance.now();
     await gate.open();
+    await landings.reaches(input.payloads / 2, TIMEOUT_MS);
+    const half = { payloads: landings.payloads, at: landings.lastLandedAt };
     await landings.reaches(input.payloads, TIMEOUT_MS);
     const usage = endUsage();
     const seconds = (landings.lastLandedAt - startedAt) / 1_000;
+    const lateSeconds = (landings.lastLandedAt - half.at) / 1_000;
+    const lateRowsPerSecond = (landings.payloads - half.payloads) / lateSeconds;
 
     await started;
     await pool.close();
     await buffer.close();
-    return { seconds, usage };
+    return { seconds, usage, lateRowsPerSecond };
   },
 };
 

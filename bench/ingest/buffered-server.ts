@@ -22,12 +22,17 @@ const counts = () => ({
 });
 
 const calls: ServerCalls = {
-  async start({ path, durability }) {
+  async start({ path, durability, http = false }) {
     buffer = createBuffer({ path, durability, ...UNLIMITED_BUFFER, logger: warningsOnly });
-    ingest = createIngestServer({ buffer, port: 0, logger: warningsOnly });
+    ingest = createIngestServer({
+      buffer,
+      port: 0,
+      http: http && { port: 0 },
+      logger: warningsOnly,
+    });
     await buffer.start();
     await ingest.start();
-    return { port: ingest.address().port };
+    return { port: (http ? ingest.httpAddress() : ingest.address()).port };
   },
   begin() {
     before = counts();

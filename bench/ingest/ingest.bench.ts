@@ -1,29 +1,19 @@
 import { join } from "node:path";
-import { type LoadGenerator, startLoadGenerator } from "@millrace/load";
+import { startLoadGenerator } from "@millrace/load";
 import type { BenchOptions } from "../bench-options.ts";
-import { type ClientStyle, clientStyles } from "../load-clients.ts";
+import { clientStyles } from "../load-clients.ts";
 import { startMeasuredProcess } from "../process/measured-process.ts";
-import { loadMetrics } from "../report/load-metrics.ts";
 import type { BenchReport, Measurement } from "../report/measurement.ts";
 import { reportProgress } from "../report/progress.ts";
 import { usageMetrics } from "../report/usage-metrics.ts";
 import { createTemporaryFolder, removeDatabase } from "../temporary-folder.ts";
-import type { ServerCalls, ServerInput } from "./server-calls.ts";
+import { measureServer, type Round, WARM_UP_SECONDS } from "./measured-server.ts";
+import type { ServerInput } from "./server-calls.ts";
 import type { SqliteInsertsCalls } from "./sqlite-inserts.ts";
 
 const BARE_SERVER = new URL("./bare-server.ts", import.meta.url);
 const BUFFERED_SERVER = new URL("./buffered-server.ts", import.meta.url);
 const SECONDS = 5;
-/** Before each measurement, for code to be compiled and caches to fill. */
-const WARM_UP_SECONDS = 1;
-
-/** What stays the same for all that is compared. */
-interface Round {
-  style: ClientStyle;
-  run: number;
-  seconds: number;
-  generator: LoadGenerator;
-}
 
 /** Measures each thing in turn, again and again: what disturbs the machine disturbs all of them. */
 export async function benchIngest(options: BenchOptions): Promise<BenchReport> {
@@ -59,33 +49,6 @@ export async function benchIngest(options: BenchOptions): Promise<BenchReport> {
   }
   await generator.close();
   return { postgresVersion: undefined, measurements };
-}
-
-async function measureServer(
-  { style, run, seconds, generator }: Round,
-  subject: string,
-  script: URL,
-  input: ServerInput,
-): Promise<Measurement> {
-  const server = startMeasuredProcess<ServerCalls>(script);
-  const { port } = await server.call("start", input);
-  const { client, connections } = style;
-  const load = { host: "127.0.0.1", port, token: "bench", client, connections };
-  await generator.run({ ...load, run: "warm-up", seconds: WARM_UP_SECONDS });
-  await server.call("begin");
-  const result = await generator.run({ ...load, run: "measured", seconds });
-  const { payloads, commits, usage } = await server.call("end");
-  await server.call("stop");
-  await server.close();
-  return {
-    subject: `${style.name}: ${subject}`,
-    run,
-    metrics: {
-      ...loadMetrics(result, payloads),
-      ...usageMetrics(usage, payloads),
-      ...(commits > 0 && { rowsPerCommit: payloads / commits }),
-    },
-  };
 }
 
 async function measureSqlite(

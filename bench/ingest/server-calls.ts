@@ -13,6 +13,8 @@ export interface ServerInput {
   /** Where the buffer goes; a server that stores nothing has no use for it. */
   path: string;
   durability: "process" | "power";
+  /** Listen for HTTP instead of frames. @default false */
+  http?: boolean;
 }
 
 /** What a server did from `begin` to `end`. */

@@ -10,6 +10,8 @@ interface Column {
 const COLUMNS: readonly Column[] = [
   column("payloadsPerSecond", "payloads/s", { hasSpread: true }),
   column("rowsPerSecond", "rows/s", { hasSpread: true }),
+  column("lateRowsPerSecond", "late rows/s", { hasSpread: true }),
+  column("recordsPerSecond", "records/s"),
   column("acceptedPerSecond", "accepted/s", { hasSpread: true }),
   column("landedPerSecond", "landed/s", { hasSpread: true }),
   column("ofBareServer", "of bare", { decimals: 2, hasSpread: true }),
@@ -17,6 +19,8 @@ const COLUMNS: readonly Column[] = [
   column("ofCopy", "of COPY", { decimals: 2, hasSpread: true }),
   column("ofBest", "of best", { decimals: 2, hasSpread: true }),
   column("ofOn", "of on", { decimals: 2, hasSpread: true }),
+  column("foreignP95Ms", "foreign p95 ms", { decimals: 1, hasSpread: true }),
+  column("ofAlone", "of alone", { decimals: 2, hasSpread: true }),
   column("jobsPerSecond", "jobs/s", { hasSpread: true }),
   column("ofRaw", "of raw", { decimals: 2, hasSpread: true }),
   column("startP50Ms", "start p50 ms", { decimals: 1, hasSpread: true }),

@@ -70,7 +70,9 @@ async function run(options: QuickstartOptions): Promise<number> {
     console.log("\nThe newest requests:");
     console.table(await readNewest(client, mark));
     await client.end();
-    console.log(`\nLook around:   psql '${database.url}'`);
+    if (!options.isOnce || options.databaseUrl !== undefined) {
+      console.log(`\nLook around:   psql '${database.url}'`);
+    }
     console.log(`The buffer:    ${bufferPath}`);
 
     const isGood =
@@ -88,7 +90,7 @@ async function run(options: QuickstartOptions): Promise<number> {
 
 async function openDatabase({ databaseUrl }: QuickstartOptions) {
   if (databaseUrl !== undefined) {
-    return { url: databaseUrl, version: "at the given URL", stop: async () => {} };
+    return { url: databaseUrl, version: await askVersion(databaseUrl), stop: async () => {} };
   }
   console.log("Starting PostgreSQL (the first time takes a few seconds) ...");
   const service = await startPostgres({
@@ -97,6 +99,22 @@ async function openDatabase({ databaseUrl }: QuickstartOptions) {
     keepData: true,
   });
   return { url: service.url, version: service.version, stop: () => service.stop() };
+}
+
+/** Asks at once: a drain would go on waiting for a database that is away. */
+async function askVersion(url: string): Promise<string> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ server_version: string }>("SHOW server_version");
+    return rows[0]?.server_version ?? "at the given URL";
+  } catch (error) {
+    throw new Error(
+      `cannot connect to the database of --database-url (${messageOf(error)}): start it, mend the URL, or leave the option out`,
+    );
+  } finally {
+    await client.end().catch(() => {});
+  }
 }
 
 async function sendAndWatch(parts: {

@@ -6,6 +6,7 @@ export default defineConfig({
   entry: [
     "src/index.ts",
     "src/alerts/index.ts",
+    "src/audit/cli/main.ts",
     "src/dead-letters/cli/main.ts",
     "src/nightwatch/index.ts",
     "src/otel/index.ts",

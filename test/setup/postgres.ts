@@ -12,7 +12,8 @@ declare module "vitest" {
 
 /** Starts the one PostgreSQL of the run, and removes it afterwards. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const postgres = await findTestPostgres();
+  // The lowest version that we support.
+  const postgres = await findTestPostgres(project.name === "postgres-14" ? 14 : undefined);
   project.provide("postgresUrl", postgres.url);
   return () => postgres.remove();
 }

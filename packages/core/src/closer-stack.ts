@@ -1,4 +1,4 @@
-import { MillraceError } from "./errors.ts";
+import { messageOf, MillraceError } from "./errors.ts";
 
 /** Closers of what was opened so far, run last opened first. */
 export class CloserStack {
@@ -23,8 +23,10 @@ export class CloserStack {
       }
     }
     if (failures.length === 0) return;
-    throw new MillraceError("CLOSE_FAILED", `${failures.length} part(s) did not close cleanly`, {
-      cause: failures.length === 1 ? failures[0] : new AggregateError(failures),
-    });
+    throw new MillraceError(
+      "CLOSE_FAILED",
+      `${failures.length} part(s) did not close cleanly, the rest did (${failures.map(messageOf).join("; ")}): see cause`,
+      { cause: failures.length === 1 ? failures[0] : new AggregateError(failures) },
+    );
   }
 }

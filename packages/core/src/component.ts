@@ -13,11 +13,13 @@ export interface Health {
   code?: string | undefined;
 }
 
+/** Options of {@link Component.start}. */
 export interface StartOptions {
   /** Aborting it makes a `start` still under way fail and undo what it opened. */
   signal?: AbortSignal | undefined;
 }
 
+/** Options of {@link Component.close}. */
 export interface CloseOptions {
   /**
    * How long work in hand may take before it is cut off, in milliseconds.
@@ -32,9 +34,11 @@ export interface Component {
   /** For logs and health pages. */
   readonly name: string;
   readonly state: ComponentState;
+  /** @throws {@link MillraceError} `ILLEGAL_STATE` when it was started before, and what its `createX` says. */
   start(options?: StartOptions): Promise<void>;
   /** Takes no new work, finishes what is in hand, releases everything. Idempotent. */
   close(options?: CloseOptions): Promise<void>;
+  /** Whether it does its job now. Cheap: asked at every request for `/healthz`. */
   health(): Health;
   /** Resolves when the component has ended: with the reason if it failed. Never rejects. */
   readonly closed: Promise<Error | undefined>;

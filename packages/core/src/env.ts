@@ -1,10 +1,11 @@
 import * as z from "zod";
 import { type ConfigProblem, configInvalid, describeIssue } from "./config.ts";
 
+/** Options of {@link loadConfig}. */
 export interface LoadConfigOptions {
   /** Prepended to every variable: `MILLRACE_INGEST` makes `port` read `MILLRACE_INGEST_PORT`. */
   prefix: string;
-  /** @default process.env */
+  /** Variables by name. @default process.env */
   env?: Record<string, string | undefined> | undefined;
 }
 
@@ -37,9 +38,17 @@ export function loadConfig<Schema extends z.ZodObject>(
       ...issue.path.filter((key) => typeof key === "string").map(upperSnake),
     ];
     const name = variable.join("_");
-    return { path: name, problem: describeIssue(issue, env[name]) };
+    return { path: name, problem: describeProblem(issue, env[name]) };
   });
   throw configInvalid("environment", problems);
+}
+
+/** Every variable is text: "got a string" would tell nobody anything. */
+function describeProblem(issue: z.core.$ZodIssue, text: string | undefined): string {
+  const problem = describeIssue(issue, text);
+  const expected = problem.replace(/(, received .*| \((missing|got a .*)\))$/, "");
+  if (text === undefined || text.trim() === "") return `not set: ${expected}`;
+  return problem.includes(", received ") ? `${expected}, got other text` : expected;
 }
 
 function readObject(

@@ -24,6 +24,8 @@ export interface LifecycleSteps {
   open(closers: CloserStack, signal: AbortSignal): Promise<void> | void;
   /** Stops intake and finishes work in hand; `signal` fires when the grace period is over. */
   drain?(signal: AbortSignal): Promise<void> | void;
+  /** Time for the grace period, where it isn't the computer's, as in a simulation. */
+  readonly setTimeout?: (callback: () => void, delayMs: number) => { close(): unknown };
 }
 
 /**
@@ -140,11 +142,12 @@ export class Lifecycle {
 
   async #drain(graceMs: number): Promise<void> {
     const grace = new AbortController();
-    const timer = setTimeout(() => grace.abort(), Math.min(graceMs, MAX_TIMER_MS));
+    const startTimer = this.#steps.setTimeout ?? setTimeout;
+    const timer = startTimer(() => grace.abort(), Math.min(graceMs, MAX_TIMER_MS));
     try {
       await this.#steps.drain?.(grace.signal);
     } finally {
-      clearTimeout(timer);
+      timer.close();
     }
   }
 

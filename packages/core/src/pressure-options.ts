@@ -26,6 +26,7 @@ export interface PressureOptions {
   metrics?: MetricsRegistry | undefined;
 }
 
+/** Validates {@link PressureOptions} and fills in defaults. */
 export const pressureOptionsSchema = z
   .strictObject({
     sources: z.array(

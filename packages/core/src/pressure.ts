@@ -9,6 +9,7 @@ import { type PressureOptions, pressureOptionsSchema } from "./pressure-options.
 /** `closed` means take nothing new, `throttled` means slow down. */
 export type PressureState = "open" | "throttled" | "closed";
 
+/** What a pressure tells its listeners. */
 export type PressureEvents = {
   /** When the state changes; `source` is the one with the highest utilisation. */
   change: { from: PressureState; to: PressureState; source: string; utilisation: number };

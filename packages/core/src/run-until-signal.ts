@@ -6,11 +6,13 @@ import { defaultLogger, type Logger } from "./logger.ts";
 /** How long something else may keep the process after a clean stop, in milliseconds. */
 const LEFTOVER_MS = 2_000;
 
+/** Options of {@link runUntilSignal}. */
 export interface RunUntilSignalOptions {
   /** Signals that stop the application. @default ["SIGTERM", "SIGINT"] */
   signals?: readonly NodeJS.Signals[] | undefined;
   /** How long each component may drain when stopping, in milliseconds. @default 10_000 */
   graceMs?: number | undefined;
+  /** pino-compatible. @default pino at `info` on stderr */
   logger?: Logger | undefined;
   /** Called once everything runs. */
   onReady?: (() => void) | undefined;
@@ -154,7 +156,7 @@ async function closeWithin(component: Component, graceMs: number): Promise<void>
       reject(
         new MillraceError(
           "CLOSE_TIMED_OUT",
-          `${component.name} did not close within ${deadlineMs} ms`,
+          `${component.name} did not close within ${deadlineMs} ms: see what it waits for, or raise graceMs`,
           { details: { component: component.name, deadlineMs } },
         ),
       );

@@ -42,8 +42,9 @@ export function createMemoryLogger(
   };
 }
 
+/** Options of {@link waitFor}. */
 export interface WaitForOptions {
-  /** @default 10_000 */
+  /** Deadline, in milliseconds. @default 10_000 */
   timeoutMs?: number | undefined;
   /** Pause between tries, in milliseconds. @default 10 */
   intervalMs?: number | undefined;

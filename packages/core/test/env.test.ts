@@ -116,6 +116,12 @@ test("every bad variable is in one error, by the name one has to set", () => {
   for (const path of paths) expect(error.message).toContain(path);
 });
 
+test("a variable that is not set is told from one that is set to something else", () => {
+  const { message } = errorOf({ APP_PORT: "many", APP_TLS_KEY_PATH: "/key" });
+  expect(message).toContain("APP_PORT: expected number, got other text");
+  expect(message).toContain("APP_TLS_CERT_PATH: not set: expected string");
+});
+
 test("values, secret or not, are in no message", () => {
   const error = errorOf({ APP_PASSWORD: "hunter2", APP_PORT: "hunter2", APP_TOKENS: "abc" });
   expect(JSON.stringify([error.message, error.details, String(error.cause)])).not.toMatch(

@@ -2,7 +2,7 @@ import { Backoff, messageOf, sleep } from "@millrace/core";
 import type { ClaimedBatch, ClaimSession } from "@millrace/core/buffer";
 import type { WorkerPermits } from "./adaptive/worker-permits.ts";
 import type { BatchLimits, WorkerMessage, WorkerPhase } from "./messages.ts";
-import { forgetMigrations, migrateWith } from "./migrate.ts";
+import { forgetMigrations, migrateWith } from "./apply-migrations.ts";
 import type { PartitionMaintainer } from "./partitions/partition-maintainer.ts";
 import type { PostgresDestination } from "./postgres.ts";
 import { pruneTables } from "./prune-tables.ts";

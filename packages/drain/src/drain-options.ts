@@ -110,6 +110,7 @@ const fields = z.strictObject({
   metrics: z.custom<MetricsRegistry>().optional(),
 });
 
+/** Validates {@link DrainPoolOptions} and fills in defaults. */
 export const drainPoolOptionsSchema = fields.refine(
   ({ polite, concurrency }) => !polite || concurrency === "adaptive",
   { path: ["polite"], message: 'polite needs concurrency: "adaptive", got "fixed"' },

@@ -16,6 +16,9 @@ import {
 import type { BufferOwner } from "@millrace/core/buffer";
 import { type DrainConcurrency, DrainTuner } from "./adaptive/drain-tuner.ts";
 import { publishTunerMetrics } from "./adaptive/tuner-metrics.ts";
+import { audit } from "./audit/audit.ts";
+import { type AuditRange, auditRangeSchema } from "./audit/audit-options.ts";
+import type { AuditReport } from "./audit/audit-report.ts";
 import { createDeadLetters, type DeadLetters } from "./dead-letters/dead-letters.ts";
 import { publishLetterMetrics } from "./dead-letters/letter-metrics.ts";
 import {
@@ -52,6 +55,7 @@ export interface DrainStatus extends Readonly<DrainCounters> {
   lastLandedAt: number | undefined;
 }
 
+/** What a drain pool tells its listeners. */
 export type DrainEvents = {
   /** When a batch has left the buffer. */
   "batch:landed": { worker: number; payloads: number; deadLetters: number; seconds: number };
@@ -69,6 +73,13 @@ export interface DrainPool extends Component {
   /** What could not land: list it, replay it, discard it. */
   readonly deadLetters: DeadLetters;
   status(): DrainStatus;
+  /**
+   * Tells what has become of everything that this pool's buffer accepted in some hours: see `audit`.
+   *
+   * @throws {@link MillraceError} `CONFIG_INVALID`, `DRAIN_DATABASE_UNREACHABLE` or
+   * `DRAIN_AUDIT_FAILED`.
+   */
+  audit(range?: AuditRange): Promise<AuditReport>;
   on<Name extends keyof DrainEvents>(
     event: Name,
     listener: Listener<DrainEvents[Name]>,
@@ -194,6 +205,12 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
       openBreakers: this.#openBreakers.list(),
       lastLandedAt: this.#lastLandedAt,
     };
+  }
+
+  async audit(range: AuditRange = {}): Promise<AuditReport> {
+    const { buffer, destination, schema } = this.options;
+    const resolved = parseOptions(auditRangeSchema, range, "pool.audit");
+    return audit({ ...resolved, destination, schema, bufferPaths: [buffer.options.path] });
   }
 
   health(): Health {

@@ -23,6 +23,16 @@
  */
 export type { DrainReason } from "./adaptive/drain-policy.ts";
 export type { DrainConcurrency } from "./adaptive/drain-tuner.ts";
+export { audit } from "./audit/audit.ts";
+export type { AuditOptions, AuditRange } from "./audit/audit-options.ts";
+export type {
+  AuditedBuffer,
+  AuditedDeadLetters,
+  AuditedFile,
+  AuditedHour,
+  AuditedTable,
+  AuditReport,
+} from "./audit/audit-report.ts";
 export {
   type DeadLetterFilter,
   type DeadLetterSelection,
@@ -83,7 +93,11 @@ export {
   textArray,
   type TextColumnOptions,
   timestamptz,
+  timestamptzIso,
+  timestamptzMicroseconds,
+  timestamptzMilliseconds,
   timestamptzNanoseconds,
+  type TimeUnit,
   uuid,
 } from "./schema/columns.ts";
 export type { PartitionBy, PartitionInterval, Retention } from "./schema/partition-by.ts";

@@ -1,19 +1,21 @@
 import { messageOf } from "@millrace/core";
 import type { Client } from "pg";
 import { pruneAlerts } from "./alerts/prune-alerts.ts";
+import { pruneAudit } from "./audit/prune-audit.ts";
 import {
   createMaintenanceCounts,
   type MaintenanceReport,
 } from "./partitions/maintenance-report.ts";
 import { pruneRollups } from "./rollups/rollup-retention.ts";
 import { ALERTS_TABLE } from "./schema/alert-tables.ts";
+import { AUDIT_PAYLOADS_TABLE, AUDIT_RECORDS_TABLE } from "./schema/audit-tables.ts";
 import { LEDGER_TABLE } from "./schema/bookkeeping.ts";
 import type { DrainSchema } from "./schema/drain-schema.ts";
 import { pruneLedger } from "./write/ledger.ts";
 import { sqlStateOf } from "./write/sqlstate.ts";
 
 /**
- * Deletes what is too old of the ledger, the rollups and the alerts. A table that the server will not
+ * Deletes what is too old of the ledger, the audit, the rollups and the alerts. A table that the server will not
  * let us delete from is reported, and keeps nobody from the others.
  *
  * @throws what is no answer of the server: the connection is lost.
@@ -28,6 +30,8 @@ export async function pruneTables(
   const report: MaintenanceReport = { counts: createMaintenanceCounts(), problems: [] };
   const tasks: Array<[table: string, prune: () => Promise<unknown>]> = [
     [LEDGER_TABLE, () => pruneLedger(client, bufferId, openBatchIds)],
+    [AUDIT_PAYLOADS_TABLE, () => pruneAudit(client, AUDIT_PAYLOADS_TABLE)],
+    [AUDIT_RECORDS_TABLE, () => pruneAudit(client, AUDIT_RECORDS_TABLE)],
     ...rollups.map((rollup): [string, () => Promise<unknown>] => [
       rollup.name,
       () => pruneRollups(client, { rollups: [rollup] }, now),

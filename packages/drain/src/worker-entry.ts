@@ -29,6 +29,7 @@ const loop = new DrainLoop({
   session,
   writer: new BatchWriter({
     bufferId: session.bufferId,
+    worker,
     router: compileRouter(schema),
     upserts: compileUpserts(schema),
     limits: segmentLimits({ heapMib, maxInflatedBytes: limits.maxInflatedBytes }),

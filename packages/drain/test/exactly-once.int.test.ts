@@ -6,6 +6,7 @@ import { migrate, postgres } from "@millrace/drain";
 import { Client } from "pg";
 import { describe, expect, it } from "vitest";
 import { countRequests, emptyDatabase } from "./fixtures/empty-database.ts";
+import { auditedTotals } from "./fixtures/audited-totals.ts";
 import { type Fault, startFaultyProxy } from "./fixtures/faulty-proxy.ts";
 import { runPool } from "./fixtures/running-pool.ts";
 import { smallSchema } from "./fixtures/small-schema.ts";
@@ -45,6 +46,11 @@ describe("a connection that breaks", () => {
     expect(happened).toHaveLength(CUTS);
     expect(await countRequests(database)).toEqual({ rows: count, distinct: count, counted: count });
     expect(pool.status()).toMatchObject({ payloads: count, deadLetters: 0, workerDeaths: 0 });
+    expect(await auditedTotals(pool)).toEqual({
+      isComplete: true,
+      payloads: count,
+      records: count,
+    });
     expect(pool.status().retriesByReason["connection"]).toBeGreaterThan(CUTS / 2);
     // Two lines a time at most: it waits, it goes on.
     expect(logger.lines.length).toBeLessThanOrEqual(2 * CUTS);

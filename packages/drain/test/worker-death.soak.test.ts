@@ -6,6 +6,7 @@ import { waitFor } from "@millrace/core/testing";
 import Sqlite from "better-sqlite3";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { WorkerMessage } from "../src/messages.ts";
+import { auditedTotals } from "./fixtures/audited-totals.ts";
 import { countRequests, deadLetters, emptyDatabase } from "./fixtures/empty-database.ts";
 import { runPool } from "./fixtures/running-pool.ts";
 import { numbers, request } from "./fixtures/telemetry.ts";
@@ -58,6 +59,7 @@ describe("a worker thread that dies", () => {
     }
     await drained();
     expect(await countRequests(database)).toEqual({ rows: sent, distinct: sent, counted: sent });
+    expect(await auditedTotals(pool)).toEqual({ isComplete: true, payloads: sent, records: sent });
     expect(pool.state).toBe("running");
   });
 

@@ -42,7 +42,7 @@ export {
   type ResolvedIngestOptions,
 } from "./ingest-options.ts";
 export type { IngestEvents, IngestServer, IngestStatus, Refusal } from "./ingest-handle.ts";
-export type { IngestHttpOptions } from "./http/http-options.ts";
+export type { IngestHttpLimits, IngestHttpOptions } from "./http/http-options.ts";
 export type { IngestUdpOptions } from "./udp/udp-options.ts";
 export { createIngestServer } from "./ingest-server.ts";
 export type { ListenAddress } from "./listening/listen-address.ts";

@@ -14,6 +14,11 @@ export class IngestCounters {
   readonly payloadsByToken = new Map<string, number>();
   /** Refused payloads whose token is known: counts by token, then by reason. */
   readonly refusalsByToken = new Map<string, Map<RefusalReason, number>>();
+  readonly refusalsByTransport: Record<Transport, Map<RefusalReason, number>> = {
+    tcp: new Map(),
+    http: new Map(),
+    udp: new Map(),
+  };
   readonly refusals = Object.fromEntries(REFUSAL_REASONS.map((reason) => [reason, 0])) as Record<
     RefusalReason,
     number
@@ -26,8 +31,14 @@ export class IngestCounters {
     this.payloadsByToken.set(token, (this.payloadsByToken.get(token) ?? 0) + 1);
   }
 
-  countRefusal(reason: RefusalReason, token: string | undefined): void {
+  countRefusal(
+    reason: RefusalReason,
+    token: string | undefined,
+    transport: Transport = "tcp",
+  ): void {
     this.refusals[reason]++;
+    const ofTransport = this.refusalsByTransport[transport];
+    ofTransport.set(reason, (ofTransport.get(reason) ?? 0) + 1);
     if (token === undefined) return;
     const ofToken = this.refusalsByToken.get(token) ?? new Map<RefusalReason, number>();
     ofToken.set(reason, (ofToken.get(reason) ?? 0) + 1);

@@ -6,14 +6,19 @@ import type { RefusalReason } from "./refusal.ts";
 
 /** Counters of a server since it was created, and what it holds now. */
 export interface IngestStatus {
+  /** Connections now. */
   openConnections: number;
+  /** Connections that came, refused and closed ones included. */
   connections: number;
   /** Connections that broke: resets, broken pipes. */
   socketErrors: number;
   /** Stored and acknowledged. */
   payloads: number;
+  /** Bytes in them. */
   payloadBytes: number;
+  /** `PING`s that were answered. */
   pings: number;
+  /** What was turned away, by reason. */
   refusals: Record<RefusalReason, number>;
   /** Memory in frames that are being received or not yet answered. */
   unfinishedBytes: number;

@@ -45,12 +45,14 @@ export interface IngestLimits {
   maxConnectionsPerAddress?: number | undefined;
   /**
    * From opening a connection to its whole first header, or from a later frame's first byte to its
-   * whole header; with TLS also from opening to the end of the handshake. @default 5_000
+   * whole header, in milliseconds; with TLS also from opening to the end of the handshake.
+   *
+   * @default 5_000
    */
   headerTimeoutMs?: number | undefined;
-  /** From the first byte of a frame to its last, however steadily it drips. @default 30_000 */
+  /** From the first byte of a frame to its last, however steadily it drips, in milliseconds. @default 30_000 */
   frameTimeoutMs?: number | undefined;
-  /** From an answer to the next frame; also how long replies may stay unread. @default 60_000 */
+  /** From an answer to the next frame; also how long replies may stay unread, in milliseconds. @default 60_000 */
   idleTimeoutMs?: number | undefined;
   /**
    * Memory in frames that are being received or not yet answered, over all connections. When it is
@@ -74,6 +76,7 @@ export interface IngestOptions extends ListenOptions {
    * @default []
    */
   tokens?: Array<string | NamedToken> | undefined;
+  /** Sizes, counts and times that bound what a client may ask for. */
   limits?: IngestLimits | undefined;
   /**
    * While its state is `closed`, payloads are refused; with a buffer that blocks when it is full,

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { TlsOptions } from "node:tls";
 import {
   type CloserStack,
   defaultLogger,
@@ -19,14 +20,14 @@ import { createTokenStore } from "./auth/token-store.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { Connection, type ConnectionContext } from "./connection.ts";
 import type { IngestEvents, IngestServer, IngestStatus } from "./ingest-handle.ts";
-import { IngestCounters } from "./ingest-counters.ts";
+import { IngestCounters, type Transport } from "./ingest-counters.ts";
 import {
   type IngestOptions,
   ingestOptionsSchema,
   type ResolvedIngestLimits,
   type ResolvedIngestOptions,
 } from "./ingest-options.ts";
-import { resolveHttp } from "./http/http-options.ts";
+import { type ResolvedHttp, resolveHttp } from "./http/resolve-http.ts";
 import { HttpIntake } from "./http/http-intake.ts";
 import { rawRefusal } from "./http/http-replies.ts";
 import { LingeringClose } from "./lingering-close.ts";
@@ -65,10 +66,19 @@ export function createIngestServer(options: IngestOptions): IngestServer {
   const resolved = parseOptions(ingestOptionsSchema, options, "createIngestServer");
   assertOneAddress(options, "createIngestServer");
   assertMirrorTokens(resolved.mirror, resolved.tokens);
-  return new TcpIngestServer(resolved);
+  return new TcpIngestServer(resolved, resolveHttp(resolved, "createIngestServer"));
 }
 
 const SWEEP_MS = 250;
+
+interface ListenerOptions extends ListenTarget {
+  tls?: TlsOptions | undefined;
+  admission: Admission;
+  limits: Pick<ResolvedIngestLimits, "maxConnections" | "headerTimeoutMs">;
+}
+
+type ListenerHandlers = Pick<AcceptorHandlers, "onConnection" | "onRefused" | "refusalText">;
+
 class TcpIngestServer extends LifecycleComponent implements IngestServer {
   readonly name = "ingest";
   readonly options: ResolvedIngestOptions;
@@ -83,6 +93,8 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
   readonly #connections = new Set<Connection>();
   readonly #admission: Admission;
   readonly #acceptors: Acceptor[] = [];
+  readonly #httpOptions: ResolvedHttp | undefined;
+  readonly #httpAdmission: Admission;
   #http: HttpIntake | undefined;
   #httpAddress: BoundAddress | undefined;
   #udp: UdpIntake | undefined;
@@ -91,12 +103,15 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
   #probe: SelfProbe | undefined;
   #mirror: Mirror | undefined;
 
-  constructor(options: ResolvedIngestOptions) {
+  constructor(options: ResolvedIngestOptions, http: ResolvedHttp | undefined) {
     super();
     this.options = Object.freeze(options);
     this.#logger = options.logger ?? defaultLogger();
     this.#throttle = new LogThrottle(this.#logger);
     this.#admission = new Admission({ ...options, ...options.limits });
+    this.#httpOptions = http;
+    this.#httpAdmission =
+      http?.isApart === true ? new Admission({ ...http, ...http.limits }) : this.#admission;
     this.#budget = new ByteBudget(options.limits.maxUnfinishedBytes);
     this.#emitter = new TypedEmitter((error, event) =>
       this.#logger.error({ err: error, event }, "an ingest listener threw"),
@@ -133,7 +148,12 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
     if (this.#httpAddress !== undefined && "port" in this.#httpAddress) {
       return { ...this.#httpAddress };
     }
-    throw new MillraceError("ILLEGAL_STATE", "ingest takes no HTTP: set http, and start it first");
+    throw new MillraceError(
+      "ILLEGAL_STATE",
+      this.#httpAddress === undefined
+        ? "ingest takes no HTTP: set http, and start it first"
+        : `ingest has no HTTP port, it is at ${this.#httpAddress.path}`,
+    );
   }
 
   udpAddress(): ListenAddress {
@@ -144,7 +164,7 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
   status(): IngestStatus {
     const { connections, socketErrors, payloads, payloadBytes, pings, refusals } = this.#counters;
     return {
-      openConnections: this.#admission.openConnections,
+      openConnections: this.#openConnections,
       connections,
       socketErrors,
       payloads,
@@ -157,8 +177,8 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
   }
 
   health(): Health {
-    const { maxConnections } = this.options.limits;
-    if (this.#admission.openConnections >= maxConnections) {
+    for (const { openConnections, maxConnections } of this.#admissions) {
+      if (openConnections < maxConnections) continue;
       return { healthy: false, reason: `all ${maxConnections} connections are taken` };
     }
     return this.#probe?.health() ?? { healthy: true };
@@ -168,13 +188,16 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
     const { limits, pressure, metrics } = this.options;
     const mirror = await this.#openMirror(closers);
     const context = await this.#createContext(mirror);
-    this.#address = await this.#listen(this.options, closers, {
+    this.#address = await this.#listen({ ...this.options, admission: this.#admission }, closers, {
       onConnection: (socket) => this.#serve(socket, context),
+      onRefused: this.#refusalsOf("tcp"),
       refusalText: () => REFUSED,
     });
     await this.#openHttp(context, closers);
     await this.#openUdp(context, closers);
-    const sweep = setInterval(() => this.#sweep(), sweepMs(limits));
+    const { headerTimeoutMs, frameTimeoutMs, idleTimeoutMs } = limits;
+    const sweepEveryMs = sweepMs(headerTimeoutMs, frameTimeoutMs, idleTimeoutMs);
+    const sweep = setInterval(() => this.#sweep(), sweepEveryMs);
     closers.push(() => clearInterval(sweep));
     const unsubscribe = pressure?.on("change", () => {
       for (const connection of this.#connections) connection.proceed();
@@ -188,7 +211,8 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
         counters: this.#counters,
         budget: this.#budget,
         limits,
-        openConnections: () => this.#admission.openConnections,
+        maxConnections: this.#admissions.reduce((sum, each) => sum + each.maxConnections, 0),
+        openConnections: () => this.#openConnections,
         probeOutcomes: () => probe?.outcomes ?? {},
       }),
     );
@@ -196,20 +220,27 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
   }
 
   async #openHttp(context: ConnectionContext, closers: CloserStack): Promise<void> {
-    const { limits, host, reusePort, tokens } = this.options;
-    const target = resolveHttp(this.options.http);
-    if (target === undefined) return;
-    const nameOf = await createBearerTokens(tokens);
+    const options = this.#httpOptions;
+    if (options === undefined) return;
+    const { limits, tls, target } = options;
+    const nameOf = await createBearerTokens(this.options.tokens);
     const http = new HttpIntake({
-      context: { ...context, nameOf, late: new WeakSet() },
+      context: {
+        ...context,
+        nameOf,
+        maxBodyBytes: limits.maxBodyBytes,
+        late: new WeakSet(),
+        onRefused: this.#refusalsOf("http"),
+      },
       limits,
-      sweepMs: sweepMs(limits),
+      sweepMs: sweepMs(limits.headerTimeoutMs, limits.requestTimeoutMs, limits.idleTimeoutMs),
     });
     this.#http = http;
     closers.push(() => http.close());
-    const listenTarget = { port: target.port, host: target.host ?? host, socketMode: 0, reusePort };
-    this.#httpAddress = await this.#listen(listenTarget, closers, {
+    const listener = { ...target, tls, limits, admission: this.#httpAdmission };
+    this.#httpAddress = await this.#listen(listener, closers, {
       onConnection: (socket) => http.serve(socket),
+      onRefused: this.#refusalsOf("http"),
       refusalText: rawRefusal,
     });
   }
@@ -219,18 +250,19 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
     if (udp === undefined) return;
     const host = udp.host ?? serverHost;
     const mayConnect = (address: string) => this.#admission.mayConnect(address);
-    const intake = new UdpIntake({ ...context, mayConnect }, host);
+    const onRefused = this.#refusalsOf("udp");
+    const intake = new UdpIntake({ ...context, mayConnect, onRefused }, host);
     this.#udp = intake;
     closers.push(() => intake.close());
     this.#udpAddress = await intake.bind(host, udp.port);
   }
 
   async #listen(
-    target: ListenTarget,
+    listener: ListenerOptions,
     closers: CloserStack,
-    handlers: Pick<AcceptorHandlers, "onConnection" | "refusalText">,
+    handlers: ListenerHandlers,
   ): Promise<BoundAddress> {
-    const acceptor = this.#createAcceptor(target, handlers);
+    const acceptor = this.#createAcceptor(listener, handlers);
     const address = await acceptor.listen();
     this.#acceptors.push(acceptor);
     closers.push(() => {
@@ -241,15 +273,9 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
     return address;
   }
 
-  #createAcceptor(
-    target: ListenTarget,
-    handlers: Pick<AcceptorHandlers, "onConnection" | "refusalText">,
-  ): Acceptor {
-    const { limits, tls } = this.options;
+  #createAcceptor({ limits, ...listener }: ListenerOptions, handlers: ListenerHandlers): Acceptor {
     const options = {
-      ...target,
-      tls,
-      admission: this.#admission,
+      ...listener,
       maxConnections: limits.maxConnections,
       handshakeTimeoutMs: limits.headerTimeoutMs,
       lingering: this.#lingering,
@@ -257,8 +283,6 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
     return new Acceptor(options, {
       onAccepted: () => this.#counters.connections++,
       ...handlers,
-      onRefused: (reason, remoteAddress) =>
-        this.#refusals.report({ reason, remoteAddress, token: undefined }),
       onSocketError: (error) => {
         this.#counters.socketErrors++;
         this.#logger.debug({ err: error }, "a client's connection broke");
@@ -292,10 +316,22 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
       mirror,
       intake: () => (pressure?.pressure === "closed" ? whenClosed : "take"),
       rates: new TokenRates(tokens),
-      onRefused: (reason, remoteAddress, token) =>
-        this.#refusals.report({ reason, remoteAddress, token }),
+      onRefused: this.#refusalsOf("tcp"),
       onClosed: (connection) => this.#connections.delete(connection),
     };
+  }
+
+  #refusalsOf(transport: Transport): ConnectionContext["onRefused"] {
+    return (reason, remoteAddress, token) =>
+      this.#refusals.report({ reason, remoteAddress, token }, transport);
+  }
+
+  get #admissions(): Admission[] {
+    return [...new Set([this.#admission, this.#httpAdmission])];
+  }
+
+  get #openConnections(): number {
+    return this.#admissions.reduce((sum, { openConnections }) => sum + openConnections, 0);
   }
 
   #serve(socket: Socket, context: ConnectionContext): void {
@@ -331,7 +367,6 @@ class TcpIngestServer extends LifecycleComponent implements IngestServer {
   }
 }
 
-function sweepMs({ headerTimeoutMs, frameTimeoutMs, idleTimeoutMs }: ResolvedIngestLimits): number {
-  const shortest = Math.min(headerTimeoutMs, frameTimeoutMs, idleTimeoutMs);
-  return Math.min(SWEEP_MS, Math.ceil(shortest / 4));
+function sweepMs(...timeoutsMs: number[]): number {
+  return Math.min(SWEEP_MS, Math.ceil(Math.min(...timeoutsMs) / 4));
 }

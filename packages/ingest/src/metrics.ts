@@ -12,6 +12,8 @@ export interface IngestMetricSources {
   counters: IngestCounters;
   budget: ByteBudget;
   limits: ResolvedIngestLimits;
+  /** Over all listeners. */
+  maxConnections: number;
   openConnections: () => number;
   probeOutcomes: () => Record<string, number>;
 }
@@ -23,10 +25,17 @@ const TOKEN_REFUSALS = {
   labelNames: ["token", "reason"],
 } as const;
 
+const TRANSPORT_REFUSALS = {
+  type: "counter",
+  name: "millrace_ingest_transport_refusals_total",
+  help: "Frames and connections refused, by how they came.",
+  labelNames: ["transport", "reason"],
+} as const;
+
 /** Publishes a server's counters. @returns a function that withdraws them. */
 export function publishIngestMetrics(
   registry: MetricsRegistry,
-  { counters, budget, limits, openConnections, probeOutcomes }: IngestMetricSources,
+  { counters, budget, limits, maxConnections, openConnections, probeOutcomes }: IngestMetricSources,
 ): () => void {
   const plain = (type: MetricFamily["type"], name: string, help: string, read: () => number) =>
     publishMetric(registry, { type, name: `millrace_ingest_${name}`, help }, read);
@@ -50,12 +59,13 @@ export function publishIngestMetrics(
       Object.entries(probeOutcomes()),
     ),
     publishMetric(registry, TOKEN_REFUSALS, () => tokenRefusals(counters)),
+    publishMetric(registry, TRANSPORT_REFUSALS, () => transportRefusals(counters)),
     plain("counter", "bytes_total", "Payload bytes stored.", () => counters.payloadBytes),
     plain("counter", "pings_total", "Pings answered.", () => counters.pings),
     plain("counter", "connections_total", "Connections opened.", () => counters.connections),
     plain("counter", "socket_errors_total", "Connections that broke.", () => counters.socketErrors),
     plain("gauge", "connections", "Connections now open.", openConnections),
-    plain("gauge", "limit_connections", "Open connections allowed.", () => limits.maxConnections),
+    plain("gauge", "limit_connections", "Open connections allowed.", () => maxConnections),
     plain("gauge", "unfinished_bytes", "Bytes of unanswered frames.", () => budget.used),
     plain(
       "gauge",
@@ -73,5 +83,11 @@ export function publishIngestMetrics(
 function* tokenRefusals({ refusalsByToken }: IngestCounters): Generator<MetricSample> {
   for (const [token, reasons] of refusalsByToken) {
     for (const [reason, value] of reasons) yield { labels: { token, reason }, value };
+  }
+}
+
+function* transportRefusals({ refusalsByTransport }: IngestCounters): Generator<MetricSample> {
+  for (const [transport, reasons] of Object.entries(refusalsByTransport)) {
+    for (const [reason, value] of reasons) yield { labels: { transport, reason }, value };
   }
 }

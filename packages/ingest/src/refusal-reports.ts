@@ -1,5 +1,5 @@
 import type { Logger, LogThrottle, TypedEmitter } from "@millrace/core";
-import type { IngestCounters } from "./ingest-counters.ts";
+import type { IngestCounters, Transport } from "./ingest-counters.ts";
 import type { IngestEvents, Refusal } from "./ingest-handle.ts";
 import { type RefusalKind, REFUSALS } from "./refusal.ts";
 
@@ -18,11 +18,11 @@ export class RefusalReports {
     this.#options = options;
   }
 
-  report(refusal: Refusal): void {
+  report(refusal: Refusal, transport: Transport): void {
     const { counters, logger, throttle, emitter } = this.#options;
     const { reason, token } = refusal;
     const { subject, message, level }: RefusalKind = REFUSALS[reason];
-    counters.countRefusal(reason, token);
+    counters.countRefusal(reason, token, transport);
     const text = `${subject} refused: ${message}`;
     if (level === "debug") logger.debug(refusal, text);
     else throttle.warn(reason, () => refusal, text);

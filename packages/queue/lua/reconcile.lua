@@ -1,7 +1,8 @@
 --[[
   Compares a part of one tenant's books with BullMQ's truth, so that no call keeps Redis busy for long.
 
-  ARGV[4] tenant, [5] cursor ("0" to begin, or what the last call returned), [6] ids to look at.
+  ARGV[4] tenant, [5] cursor ("0" to begin, or what the last call returned), [6] ids to look at, [7] "1" to
+  look at the slots only.
   Frees slots of jobs that are gone, finished, backing off or waiting for children; drops staged ids
   whose job is gone. A job that awaits a callback (field aw) keeps its slot.
   Idempotent. Returns { freed, dropped, next cursor }; the cursor is "0" at the end.
@@ -27,7 +28,7 @@ if kind ~= "s" then
       if job[1] then rcall("HDEL", B .. id, "gs") end
     end
   end
-  next = page[1] == "0" and "s0" or "l" .. page[1]
+  next = page[1] ~= "0" and "l" .. page[1] or ARGV[7] == "1" and "0" or "s0"
 end
 if kind == "s" or next == "s0" then
   local page = rcall("ZSCAN", G .. "s:" .. tenant, kind == "s" and cursor or "0", "COUNT", ARGV[6])

@@ -12,7 +12,7 @@
 --- @include "stage"
 configure(ARGV[4], ARGV[7], ARGV[8])
 local outcome = stage(ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[9])
-if outcome == 1 and ARGV[10] == "1" and stateOf(ARGV[4]).ring then
+if outcome == 1 and ARGV[10] == "1" and stateOf(ARGV[4])[RING] then
   --- @include "wake"
   --- @include "feed"
   feedIfHungry()

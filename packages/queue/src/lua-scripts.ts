@@ -9,6 +9,7 @@ const GATE_SCRIPTS = [
   "await-callback",
   "cancel",
   "configure-tenant",
+  "count-unmatched",
   "feed",
   "forget",
   "mark-moved",
@@ -84,7 +85,7 @@ function readSources(): Map<ScriptName, string> {
  */
 function withLibrary(lua: string): string {
   return lua.replaceAll(/^ *--- @include "(.+)"$/gm, (_, part: string) =>
-    readLua(`library/${part}`),
+    withLibrary(readLua(`library/${part}`)),
   );
 }
 

@@ -57,6 +57,7 @@ const weight = z.number().positive();
 const object = <Shape extends object>(expected: string) =>
   z.custom<Shape>((value) => typeof value === "object" && value !== null, `expected ${expected}`);
 
+/** Validates {@link QueueOptions} and fills in defaults. */
 export const queueOptionsSchema = z.strictObject({
   connection: object<RedisConnectionInput>("an ioredis client or its options"),
   role: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/i, "expected letters, digits, - and _"),

@@ -7,9 +7,11 @@ export interface QueueStatus {
   staged: number;
   /** Admitted and not yet taken by a worker. */
   admitted: number;
+  /** In the hands of workers. */
   running: number;
   /** Waiting for a retry, for a due time, or for a callback. */
   delayed: number;
+  /** Dead letters. */
   failed: number;
   /** Age of the oldest task that is first in its tenant's line, in milliseconds. */
   oldestAgeMs: number;

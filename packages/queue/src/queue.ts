@@ -38,10 +38,15 @@ import { assertTenantId } from "./tenants/tenant-id.ts";
 export interface TaskView {
   taskId: string;
   tenantId: string;
+  /** BullMQ's; `delayed` while it waits behind the gate, `prioritized` once it is admitted. */
   state: string;
+  /** As it was added. */
   data: unknown;
+  /** What its handler returned, once it is `completed`. */
   result: unknown;
+  /** Message of the last error. */
   failedReason: string | undefined;
+  /** Tries that ended. */
   attemptsMade: number;
   /** When it was added, in Unix milliseconds. */
   addedAt: number;
@@ -94,7 +99,10 @@ export interface Queue<Input = unknown, Output = unknown> extends Component {
   status(): Promise<QueueStatus>;
   /** Worker processes that the admissible backlog keeps busy; capped tenants do not scale a fleet up. */
   desiredWorkers(options: DesiredWorkersOptions): Promise<number>;
-  /** Compares the gate's books with BullMQ's truth and mends them; workers do it every 5 seconds. */
+  /**
+   * Compares the gate's books with BullMQ's truth, task by task, and mends them. Workers do it every 5
+   * seconds, and then look at staged tasks only when the two count differently, or every 60th time.
+   */
   reconcile(): Promise<{ freed: number; dropped: number; staged: number }>;
   /**
    * After the number of partitions has changed: moves the tenants that belong elsewhere now and have nothing
@@ -148,7 +156,10 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
       partitions: () => this.partitions.map(({ bullmq }) => bullmq),
       adopt: (job) => this.#running().partitions.adopt(job),
     });
-    this.lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
+    this.lifecycle = new Lifecycle({
+      name: this.name,
+      open: (closers, signal) => this.#open(closers, signal),
+    });
   }
 
   get role() {
@@ -298,11 +309,10 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
     await gate.configureTenant(tenantId, { limits, isPaused });
   }
 
-  async #open(closers: CloserStack): Promise<void> {
+  async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
     const { options } = this;
-    const opened = openRedis(options.connection);
-    closers.push(() => opened.close());
-    const { client } = opened;
+    const { connection, logger } = options;
+    const client = await openRedis(connection, { closers, signal, logger });
     await assertRedisFits(client, options);
     const partitions = await PartitionSet.open(
       { options, client, counters: this.counters, roleKeys: this.keys },

@@ -1,3 +1,4 @@
+import { type CloserStack, defaultLogger, type Logger, LogThrottle } from "@millrace/core";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { queueError } from "./errors.ts";
 
@@ -7,27 +8,66 @@ export type RedisClient = Redis | Cluster;
 /** A client of the caller, who closes it, or options for one that the component opens and closes. */
 export type RedisConnectionInput = RedisClient | RedisOptions;
 
-/** A client and whether it is ours to close. */
-export interface OpenedRedis {
-  client: RedisClient;
-  close(): Promise<void>;
+export interface OpeningParts {
+  /** Gets what closes a client of our own. */
+  closers: CloserStack;
+  /** Ends the waiting for a Redis that is away. */
+  signal: AbortSignal;
+  logger?: Logger | undefined;
 }
 
-/** Takes the caller's client as it is, or opens one. */
-export function openRedis(input: RedisConnectionInput): OpenedRedis {
-  if (isClient(input)) return { client: input, close: () => Promise.resolve() };
+/**
+ * Takes the caller's client as it is, or opens one, and waits for the first answer. What keeps a
+ * client of our own from Redis is logged, at most every ten seconds.
+ */
+export async function openRedis(
+  input: RedisConnectionInput,
+  { closers, signal, logger = defaultLogger() }: OpeningParts,
+): Promise<RedisClient> {
+  const client = isClient(input) ? input : openOwn(input, logger);
+  if (client !== input) closers.push(() => closeOwn(client));
+  await firstAnswer(client, signal);
+  return client;
+}
+
+function openOwn(input: RedisOptions, logger: Logger): Redis {
   const options = { maxRetriesPerRequest: null, ...input } as RedisOptions & {
     replyMapping?: never;
   };
   const client = new Redis(options);
-  // ioredis reports here what each command reports too; without a listener it would end the process.
-  client.on("error", () => {});
-  return {
-    client,
-    async close() {
-      await client.quit().catch(() => client.disconnect());
-    },
-  };
+  const { host, port, path } = client.options;
+  const place = path ?? `${host}:${port}`;
+  const throttle = new LogThrottle(logger);
+  // Commands wait for as long as Redis is away and report nothing. Without a listener the first
+  // error would end the process.
+  client.on("error", (error: NodeJS.ErrnoException) => {
+    // Where a name has several addresses the error of all of them has a code and no message.
+    const problem = error.message || error.code;
+    throttle.warn(
+      "redis",
+      () => ({}),
+      `no Redis at ${place} (${problem}), trying again: start it, or check the option connection`,
+    );
+  });
+  return client;
+}
+
+async function closeOwn(client: RedisClient): Promise<void> {
+  // Without a connection QUIT would wait for one.
+  if (client.status !== "ready") client.disconnect();
+  else await client.quit().catch(() => client.disconnect());
+}
+
+async function firstAnswer(client: RedisClient, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = (): void => reject(signal.reason);
+  signal.addEventListener("abort", stop);
+  try {
+    await Promise.race([client.ping(), promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 /** Names of a server's keys that match a pattern. */

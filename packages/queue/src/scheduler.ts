@@ -42,6 +42,8 @@ export interface Scheduler<Input> extends Component {
  * Creates a scheduler. Any number of processes may run one for the same queue: each tick adds one task,
  * whose id is made of the schedule and the tick. Ticks go through the gate, quotas included; a refused
  * one is logged.
+ *
+ * `start` throws `QUEUE_CLOSED` when the queue is not running.
  */
 export function createScheduler<Input>(options: SchedulerOptions<Input>): Scheduler<Input> {
   return new BullmqScheduler(options);

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { waitFor } from "@millrace/core/testing";
+import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { startRedis } from "@millrace/services";
 import { Redis } from "ioredis";
 import { describe, expect, it } from "vitest";
 import { assertRedisFits } from "../src/redis-client.ts";
+import { createTenantStore } from "../src/tenants/tenant-store.ts";
 import { openFixture } from "./support/fixture.ts";
 import { redisService } from "./support/redis.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
@@ -51,6 +52,38 @@ describe("when Redis misbehaves", () => {
     expect(await violationsAtRest(fixture.queue)).toEqual([]);
     expect(worker.health()).toEqual({ healthy: true });
     await fixture.close();
+  });
+
+  it("says that Redis is away and waits for it, but neither in a start that is stopped nor in a close", async () => {
+    await using redis = await startRedis();
+    const { hostname, port } = new URL(redis.url);
+    const logger = createMemoryLogger();
+    const create = () =>
+      createTenantStore({
+        connection: { host: hostname, port: Number(port) },
+        plans: { free: { roles: {} } },
+        logger,
+      });
+    await redis.kill();
+    const stopped = create();
+    const stoppedStart = stopped.start().catch((error: unknown) => error);
+    await waitFor(() => logger.lines.length > 0);
+    expect(logger.lines[0]).toMatchObject({
+      level: "warn",
+      message: expect.stringContaining(`no Redis at ${hostname}:${port} (connect ECONNREFUSED`),
+    });
+    await stopped.close();
+    expect(await stoppedStart).toMatchObject({ code: "START_ABORTED" });
+
+    const waiting = create();
+    const started = waiting.start();
+    await redis.start();
+    await started;
+    expect(await waiting.list()).toEqual([]);
+    await redis.kill();
+    await waitFor(() => !waiting.health().healthy);
+    await waiting.close();
+    expect(waiting.state).toBe("closed");
   });
 
   it("refuses to start on a Redis that may evict jobs, unless told that this is fine", async () => {

@@ -1,3 +1,5 @@
+import { type Clock, timestamp } from "./host/clock.ts";
+
 /** An event as it is streamed: names and payloads are those of the supervisor's `on`. */
 export interface JournalEntry {
   /** Grows by one; SSE's `Last-Event-ID`. */
@@ -12,15 +14,17 @@ export interface JournalEntry {
 export class EventJournal {
   readonly #entries: JournalEntry[] = [];
   readonly #capacity: number;
+  readonly #clock: Clock;
   readonly #listeners = new Set<(entry: JournalEntry) => void>();
   #lastId = 0;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, clock: Clock) {
+    this.#clock = clock;
     this.#capacity = capacity;
   }
 
   append(event: string, payload: object): void {
-    const entry = { id: ++this.#lastId, time: new Date().toISOString(), event, payload };
+    const entry = { id: ++this.#lastId, time: timestamp(this.#clock), event, payload };
     this.#entries.push(entry);
     if (this.#entries.length > this.#capacity) this.#entries.shift();
     for (const listener of this.#listeners) listener(entry);

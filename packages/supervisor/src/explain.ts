@@ -1,5 +1,6 @@
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import type { JournalEntry } from "./event-journal.ts";
+import type { Clock } from "./host/clock.ts";
 import { isWaiting } from "./process/instance-state.ts";
 import type { Instance } from "./process/instance.ts";
 import { describeExit } from "./process/restart-policy.ts";
@@ -43,7 +44,7 @@ export function explainInstance(
   const { id } = instance;
   return {
     name: id,
-    because: instanceWords(instance),
+    because: instanceWords(instance, process.clock),
     steps: [...instance.track.steps],
     operations: newest(sources.operations.filter((one) => (one.instance ?? id) === id)),
     decision: sources.decision ?? null,
@@ -57,7 +58,7 @@ export function explainInstance(
 export function explainProcess(process: ManagedProcess, sources: ExplanationSources): Explanation {
   return {
     name: process.name,
-    because: [...processWords(process, sources), ...process.all.flatMap(notReadyWords)],
+    because: [...processWords(process, sources), ...notReadyWords(process)],
     steps: [],
     operations: newest(sources.operations),
     decision: sources.decision ?? null,
@@ -96,16 +97,18 @@ function processWords(
   return words;
 }
 
-function notReadyWords(instance: Instance): string[] {
-  return instance.state === "ready" ? [] : instanceWords(instance).slice(0, 2);
+function notReadyWords({ all, clock }: ManagedProcess): string[] {
+  return all
+    .filter(({ state }) => state !== "ready")
+    .flatMap((instance) => instanceWords(instance, clock).slice(0, 2));
 }
 
-function instanceWords(instance: Instance): string[] {
+function instanceWords(instance: Instance, clock: Clock): string[] {
   const { id, state, reason, restarts, lastExit, spec } = instance;
   const since = instance.track.steps.at(-1)?.time;
   const words = [`${id} is ${state}${since === undefined ? "" : ` since ${since}`}: ${reason}`];
   if (isWaiting(state) && restarts.nextStartAtMs !== undefined) {
-    const leftMs = Math.max(0, restarts.nextStartAtMs - Date.now());
+    const leftMs = Math.max(0, restarts.nextStartAtMs - clock.now());
     words.push(`it is started again in ${Math.round(leftMs)} ms`);
   }
   if (state === "failed") {

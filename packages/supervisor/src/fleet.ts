@@ -76,7 +76,9 @@ export class Fleet {
     const { process, instance } = this.resolve(name);
     if (instance !== undefined) {
       return this.submit(process, "start", instance.id, async ({ signal }) => {
-        await process.startNumber(instance.number, reason, signal);
+        // What was scaled away while this waited for its turn must not come back above the scale.
+        const { number } = process.instance(instance.number);
+        await process.startNumber(number, reason, signal);
       });
     }
     process.isStoppedByHand = false;
@@ -94,7 +96,10 @@ export class Fleet {
   stop(name: string, reason = "stopped"): Operation {
     const { process, instance } = this.resolve(name);
     if (instance !== undefined) {
-      return this.submit(process, "stop", instance.id, async () => instance.stop(reason));
+      return this.submit(process, "stop", instance.id, async () => {
+        // By its number: a rollout before it may have put another one in its place.
+        await process.instances.get(instance.number)?.stop(reason);
+      });
     }
     if (process.desired > 0) this.#desiredBeforeStop.set(name, process.desired);
     process.isStoppedByHand = true;
@@ -110,8 +115,9 @@ export class Fleet {
     const { process, instance } = this.resolve(name);
     if (instance !== undefined) {
       return this.submit(process, "restart", instance.id, async ({ signal }) => {
-        await instance.stop(reason);
-        const next = await process.startNumber(instance.number, reason, signal);
+        const current = process.instance(instance.number);
+        await current.stop(reason);
+        const next = await process.startNumber(current.number, reason, signal);
         await next.whenReady(signal);
       });
     }
@@ -127,6 +133,7 @@ export class Fleet {
   recycle(process: ManagedProcess, instance: Instance): Operation {
     const { maxSurge, minReadyMs } = rolloutLimitsOf(process.spec);
     return this.submit(process, "restart", instance.id, async ({ signal }) => {
+      await process.whenRetired(signal);
       if (process.instances.get(instance.number) !== instance) return;
       const spec = process.specFor(instance.number);
       await replaceNumber(process, instance.number, spec, {

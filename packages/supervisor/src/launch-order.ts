@@ -1,10 +1,12 @@
 import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "./errors.ts";
 import type { Fleet } from "./fleet.ts";
+import { sleep } from "./host/clock.ts";
 import { isMet, sayCondition } from "./dependency-conditions.ts";
-import { type HostCapacity, initialScale } from "./options/parse-supervisor-options.ts";
+import type { HostCapacity } from "./cgroup/host-capacity.ts";
+import { initialScale } from "./options/parse-supervisor-options.ts";
 import { dependencyLevels } from "./scaling/dependency-order.ts";
-import { abortable, type ManagedProcess } from "./scaling/managed-process.ts";
+import type { ManagedProcess } from "./scaling/managed-process.ts";
 
 /** What starting everything depends on. */
 export interface LaunchOptions {
@@ -102,13 +104,13 @@ async function waitForDependencies(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
+  const deadline = process.clock.monotonicMs() + timeoutMs;
   for (const [name, condition] of Object.entries(process.spec.options.dependsOn)) {
     const dependency = fleet.process(name);
     while (!isMet(dependency, condition)) {
       signal.throwIfAborted();
       const hopeless = hasFailed(dependency);
-      if (hopeless || performance.now() > deadline) {
+      if (hopeless || process.clock.monotonicMs() > deadline) {
         throw new MillraceError<SupervisorErrorCode>(
           "SUPERVISOR_DEPENDENCY_UNMET",
           `${process.name} waits for ${name} to ${sayCondition(condition)}, which ` +
@@ -116,10 +118,7 @@ async function waitForDependencies(
           { details: { process: process.name, dependency: name, condition } },
         );
       }
-      const pause = new Promise<void>((resolve) => {
-        setTimeout(resolve, POLL_MS);
-      });
-      await abortable(pause, signal);
+      await sleep(process.clock, POLL_MS, signal);
     }
   }
 }

@@ -1,10 +1,10 @@
 import type { Fleet } from "./fleet.ts";
-import { sampleTree } from "./process/resource-sampler.ts";
+import type { SupervisorHost } from "./host/supervisor-host.ts";
 import type { Instance } from "./process/instance.ts";
 import type { ManagedProcess } from "./scaling/managed-process.ts";
 import { MemoryTrend } from "./memory-trend.ts";
 import type { MemoryLimitKind } from "./supervisor-events.ts";
-import type { ResourceUsage } from "./supervisor-status.ts";
+import type { ResourceUsage } from "./process/resource-usage.ts";
 
 /** Called when an instance is over its limit. */
 export type OnMemoryExceeded = (
@@ -20,13 +20,15 @@ export type OnMemoryExceeded = (
  */
 export class MemoryWatch {
   readonly #fleet: Fleet;
+  readonly #host: SupervisorHost;
   readonly #onExceeded: OnMemoryExceeded;
   readonly #usage = new WeakMap<Instance, ResourceUsage & { pid: number }>();
   readonly #trends = new WeakMap<Instance, { pid: number; trend: MemoryTrend }>();
   readonly #recycling = new Set<string>();
 
-  constructor(fleet: Fleet, onExceeded: OnMemoryExceeded) {
+  constructor(fleet: Fleet, host: SupervisorHost, onExceeded: OnMemoryExceeded) {
     this.#fleet = fleet;
+    this.#host = host;
     this.#onExceeded = onExceeded;
   }
 
@@ -40,7 +42,7 @@ export class MemoryWatch {
     for (const process of this.#fleet.processes.values()) {
       for (const instance of process.all) {
         const { pid } = instance;
-        const usage = pid === undefined ? undefined : sampleTree(pid);
+        const usage = pid === undefined ? undefined : this.#host.sample(pid);
         if (pid === undefined || usage === undefined) continue;
         this.#usage.set(instance, { ...usage, pid });
         this.#enforce(process, instance, pid, usage.residentBytes);
@@ -79,7 +81,7 @@ export class MemoryWatch {
     }
     // What a start allocates is no leak, however steep.
     if (instance.state !== "ready") return false;
-    known.trend.add(performance.now(), residentBytes);
+    known.trend.add(this.#host.clock.monotonicMs(), residentBytes);
     const inMs = known.trend.crossesInMs(limitBytes);
     // Half the way first: the shorter the way, the more a line is worth.
     return inMs !== undefined && inMs <= predictMs && residentBytes >= limitBytes / 2;

@@ -1,15 +1,18 @@
 import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "./errors.ts";
 import type { Fleet } from "./fleet.ts";
+import { type Clock, timeoutSignal } from "./host/clock.ts";
 import { abortable } from "./scaling/managed-process.ts";
 
 /** Lets callers wait until every instance of some processes is ready. */
 export class ReadyWait {
   readonly #fleet: Fleet;
+  readonly #clock: Clock;
   readonly #waiters = new Set<() => void>();
 
-  constructor(fleet: Fleet) {
+  constructor(fleet: Fleet, clock: Clock) {
     this.#fleet = fleet;
+    this.#clock = clock;
   }
 
   /** Something has changed. */
@@ -20,7 +23,15 @@ export class ReadyWait {
 
   /** @throws {@link MillraceError} `SUPERVISOR_READY_TIMED_OUT` */
   async until(names: readonly string[], timeoutMs: number): Promise<void> {
-    const timeout = AbortSignal.timeout(timeoutMs);
+    const { signal, timer } = timeoutSignal(this.#clock, timeoutMs);
+    try {
+      await this.#waitFor(names, signal, timeoutMs);
+    } finally {
+      timer.close();
+    }
+  }
+
+  async #waitFor(names: readonly string[], timeout: AbortSignal, timeoutMs: number): Promise<void> {
     while (!names.every((name) => this.#isReady(name))) {
       const changed = new Promise<void>((resolve) => {
         this.#waiters.add(resolve);

@@ -1,3 +1,4 @@
+import { type Clock, timestamp } from "./host/clock.ts";
 import type { InstanceExit } from "./supervisor-events.ts";
 
 /** One run that has ended. */
@@ -10,11 +11,16 @@ const KEPT = 100;
 
 /** How the newest runs of each process ended: what became of a oneshot, and how often others fall. */
 export class RunHistory {
+  readonly #clock: Clock;
   readonly #runs = new Map<string, EndedRun[]>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   add(exit: InstanceExit): void {
     const runs = this.#runs.get(exit.process) ?? [];
-    runs.push({ ...exit, endedAt: new Date().toISOString() });
+    runs.push({ ...exit, endedAt: timestamp(this.#clock) });
     if (runs.length > KEPT) runs.shift();
     this.#runs.set(exit.process, runs);
   }

@@ -1,6 +1,7 @@
 import { type Logger, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "./errors.ts";
 import type { Fleet } from "./fleet.ts";
+import type { SupervisorHost } from "./host/supervisor-host.ts";
 import { ScheduledProcess } from "./scheduling/scheduled-process.ts";
 import type { ScheduledRun, ScheduleStatus } from "./scheduling/scheduled-run.ts";
 
@@ -9,11 +10,16 @@ export class Schedules {
   readonly #fleet: Fleet;
   readonly #scheduled = new Map<string, ScheduledProcess>();
 
-  constructor(fleet: Fleet, logger: Logger, onRun: (run: ScheduledRun) => void) {
+  constructor(
+    fleet: Fleet,
+    host: SupervisorHost,
+    logger: Logger,
+    onRun: (run: ScheduledRun) => void,
+  ) {
     this.#fleet = fleet;
     for (const process of fleet.processes.values()) {
       if (process.spec.options.schedule === undefined) continue;
-      this.#scheduled.set(process.name, new ScheduledProcess(process, logger, onRun));
+      this.#scheduled.set(process.name, new ScheduledProcess(process, host, logger, onRun));
     }
   }
 

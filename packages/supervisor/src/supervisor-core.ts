@@ -16,24 +16,28 @@ import { essentialFailure, isAllOver } from "./end-conditions.ts";
 import { EventJournal, type JournalEntry } from "./event-journal.ts";
 import { type Explanation, explainInstance, explainProcess } from "./explain.ts";
 import { Fleet } from "./fleet.ts";
+import { timeoutSignal } from "./host/clock.ts";
+import type { SupervisorHost } from "./host/supervisor-host.ts";
 import { launchAll, stopAll } from "./launch-order.ts";
 import { LaunchContexts } from "./launch-contexts.ts";
 import type { LogEntry } from "./logs/log-ring.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 import type { HookStage } from "./options/hook-options.ts";
 import type { ProcessPatch } from "./options/merge-process-options.ts";
-import { parseSupervisorOptions, readHostCapacity } from "./options/parse-supervisor-options.ts";
+import type { HostCapacity } from "./cgroup/host-capacity.ts";
+import { parseSupervisorOptions } from "./options/parse-supervisor-options.ts";
 import type { ResolvedSupervisorOptions, SupervisorOptions } from "./options/supervisor-options.ts";
 import { instanceVariables, planLaunch } from "./process/launch-plan.ts";
-import { Guardian } from "./orphans/guardian.ts";
 import { LaunchTurns } from "./process/launch-turns.ts";
-import { fillHooks, type HookRun, runHooks } from "./process/hooks.ts";
+import { fillHooks } from "./process/fill-hooks.ts";
+import { type HookRun, runHooks } from "./process/hooks.ts";
 import type { InstanceServices } from "./process/instance-services.ts";
 import type { ProcessSpec } from "./process/process-spec.ts";
 import { type Readiness, ReadyFile, readReadiness } from "./readiness.ts";
 import { ReadyWait } from "./ready-wait.ts";
 import { RunHistory } from "./run-history.ts";
 import { RestartBudget } from "./process/restart-budget.ts";
+import { RestartWave } from "./process/restart-wave.ts";
 import { startCanary } from "./scaling/canary.ts";
 import type { CanaryOptions } from "./scaling/canary-options.ts";
 import type { Operation, OperationStatus } from "./scaling/operation.ts";
@@ -46,6 +50,7 @@ import { OperationTracing } from "./tracing.ts";
 import { describeProcess, type ProcessStatus } from "./supervisor-status.ts";
 
 const JOURNAL_CAPACITY = 1_000;
+const ESSENTIAL_GRACE_MS = 10_000;
 
 /** What a supervisor is made of, put together. */
 export class SupervisorCore {
@@ -53,18 +58,18 @@ export class SupervisorCore {
   readonly env: Record<string, string | undefined>;
   readonly lifecycle: Lifecycle;
   readonly events: TypedEmitter<SupervisorEvents>;
-  readonly journal = new EventJournal(JOURNAL_CAPACITY);
+  readonly journal: EventJournal;
   readonly fleet: Fleet;
   readonly schedules: Schedules;
-  readonly runs = new RunHistory();
+  readonly runs: RunHistory;
   readonly logger: Logger;
-  readonly capacity = readHostCapacity();
-  readonly #guardian = new Guardian();
+  readonly capacity: HostCapacity;
+  readonly #host: SupervisorHost;
   readonly #contexts: LaunchContexts;
   readonly #memory: MemoryWatch;
   readonly #metrics: SupervisorMetrics;
   readonly #startups = new StartupTimes();
-  readonly #turns = new LaunchTurns();
+  readonly #turns: LaunchTurns;
   readonly #autoscalers: Autoscalers;
   readonly #state: StateKeeper | undefined;
   readonly #api: ManagementApi;
@@ -73,8 +78,15 @@ export class SupervisorCore {
   readonly #readyFile: ReadyFile | undefined;
   readonly #readyWait: ReadyWait;
   apiUrl: string | undefined;
+  #acceptsWork = true;
 
-  constructor(input: SupervisorOptions) {
+  constructor(input: SupervisorOptions, host: SupervisorHost) {
+    const { clock } = host;
+    this.#host = host;
+    this.capacity = host.capacity;
+    this.journal = new EventJournal(JOURNAL_CAPACITY, clock);
+    this.runs = new RunHistory(clock);
+    this.#turns = new LaunchTurns(clock);
     this.env = { ...(input.env ?? process.env) };
     this.options = parseSupervisorOptions(input, this.env, this.capacity);
     this.logger = this.options.logger ?? defaultLogger();
@@ -87,11 +99,13 @@ export class SupervisorCore {
       options,
     }));
     this.#state =
-      this.options.state === undefined ? undefined : new StateKeeper(this.options.state.file);
+      this.options.state === undefined
+        ? undefined
+        : new StateKeeper(this.options.state.file, clock);
     this.#contexts = new LaunchContexts({
       env: this.env,
       ...this.capacity,
-      guardId: this.#guardian.id,
+      guardId: host.guardian.id,
       stateId: this.#state?.id,
     });
     this.fleet = new Fleet(
@@ -103,14 +117,14 @@ export class SupervisorCore {
       },
       this.options.maxInstances,
     );
-    this.#readyWait = new ReadyWait(this.fleet);
-    this.schedules = new Schedules(this.fleet, this.logger, (run) => {
+    this.#readyWait = new ReadyWait(this.fleet, clock);
+    this.schedules = new Schedules(this.fleet, host, this.logger, (run) => {
       this.#emit("schedule:ran", run);
       this.#state?.save();
     });
     const { file, content } = this.options.ready;
     this.#readyFile = file === undefined ? undefined : new ReadyFile(file, content, this.logger);
-    this.#memory = new MemoryWatch(this.fleet, (instance, residentBytes, limit) => {
+    this.#memory = new MemoryWatch(this.fleet, host, (instance, residentBytes, limit) => {
       const { name } = instance.spec;
       const what = limit === "predicted" ? "will soon be over" : "is over";
       this.logger.warn(
@@ -137,9 +151,16 @@ export class SupervisorCore {
     this.#api = new ManagementApi(this, this.options.api);
     this.lifecycle = new Lifecycle({
       name: "supervisor",
+      setTimeout: (callback, delayMs) => clock.setTimeout(callback, delayMs),
       open: (closers, signal) => this.#open(closers, signal),
       drain: (signal) => this.#drain(signal),
     });
+  }
+
+  /** Whether it may still be told to change something: not once it stops, whatever its state. */
+  get acceptsWork(): boolean {
+    const { state } = this.lifecycle;
+    return this.#acceptsWork && (state === "running" || state === "starting");
   }
 
   statuses(): ProcessStatus[] {
@@ -242,10 +263,10 @@ export class SupervisorCore {
     closers.push(() => this.#metrics.close());
     const tracing = await OperationTracing.open(this.events);
     closers.push(() => tracing?.close());
-    this.#guardian.start();
-    closers.push(() => this.#guardian.close());
+    this.#host.guardian.start();
+    closers.push(() => this.#host.guardian.close());
     if (this.#state !== undefined) {
-      this.#state.open();
+      this.#state.open(this.logger);
       closers.push(() => this.#state?.close());
     }
     warnAboutReusePort(this.fleet, this.logger);
@@ -274,16 +295,17 @@ export class SupervisorCore {
     closers.push(() => this.schedules.stop());
     this.#updateReadyFile();
     closers.push(() => this.#readyFile?.set(false));
-    const timer = setInterval(() => this.#memory.sample(), this.options.sampleIntervalMs);
-    timer.unref();
-    closers.push(() => clearInterval(timer));
-    const connections = new ConnectionWatch(this.fleet, this.#contexts.listeners);
+    const { clock } = this.#host;
+    const sampling = clock.setInterval(() => this.#memory.sample(), this.options.sampleIntervalMs);
+    sampling.unref();
+    closers.push(() => sampling.close());
+    const connections = new ConnectionWatch(this.fleet, this.#contexts.listeners, clock);
     connections.start();
     closers.push(() => connections.stop());
     this.#closeFirst = () => connections.stop();
     this.#autoscalers.start();
-    await this.#runHooks("postStart", signal);
     closers.push(() => this.#autoscalers.close());
+    await this.#runHooks("postStart", signal);
   }
 
   #runHooks(stage: HookStage, signal: AbortSignal): Promise<void> {
@@ -293,11 +315,13 @@ export class SupervisorCore {
       instance: undefined,
       place,
       onHook: (run: HookRun) => this.#onHook(run),
+      host: this.#host,
     };
     return runHooks(stage, fillHooks(this.options.hooks[stage], this.env), owner, signal);
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
+    this.#acceptsWork = false;
     await this.#runHooks("preStop", signal).catch(() => {});
     this.schedules.stop();
     this.#closeFirst();
@@ -308,26 +332,31 @@ export class SupervisorCore {
   }
 
   async #stopEverything(force: AbortSignal): Promise<void> {
+    this.#acceptsWork = false;
+    // A start that failed half-way comes here without having been drained.
+    this.schedules.stop();
     await stopAll(this.fleet, force);
   }
 
   #services(spec: ProcessSpec): InstanceServices {
-    const { restarts, windowMs } = spec.options.restartBudget;
     return {
       plan: (current, number) => planLaunch(current, number, this.#contexts.of(current)),
       variables: (current, number) =>
         instanceVariables(current, number, this.#contexts.of(current)),
-      budget: new RestartBudget(restarts, windowMs),
+      budget: new RestartBudget(spec.options.restartBudget),
+      wave: new RestartWave(),
+      siblings: () => this.fleet.process(spec.name).desired,
       turns: this.#turns,
       logger: this.logger,
+      host: this.#host,
       reports: {
         onChange: (change) => this.#onInstanceChange(change),
         onExit: (exit) => {
-          if (exit.pid !== undefined) this.#guardian.remove(exit.pid);
+          if (exit.pid !== undefined) this.#host.guardian.remove(exit.pid);
           this.runs.add(exit);
           this.#emit("instance:exited", exit);
         },
-        onSpawned: (pid) => this.#guardian.add(pid),
+        onSpawned: (pid) => this.#host.guardian.add(pid),
         onHook: (run) => this.#onHook(run),
         onLine: (entry) => this.events.emit("line:written", entry),
         onStopped: (process, instance, durationMs, killed) => {
@@ -381,7 +410,9 @@ export class SupervisorCore {
   }
 
   async #endWith(error: Error): Promise<void> {
-    await this.#drain(AbortSignal.timeout(10_000));
+    const { signal, timer } = timeoutSignal(this.#host.clock, ESSENTIAL_GRACE_MS);
+    await this.#drain(signal);
+    timer.close();
     await this.lifecycle.fail(error);
   }
 
@@ -398,9 +429,10 @@ export class SupervisorCore {
   }
 
   #timed(name: string, operation: Operation): Operation {
-    const startedAt = performance.now();
+    const { clock } = this.#host;
+    const startedAt = clock.monotonicMs();
     void operation.done.then(({ state }) =>
-      this.#metrics.observeRollout(name, state, (performance.now() - startedAt) / 1_000),
+      this.#metrics.observeRollout(name, state, (clock.monotonicMs() - startedAt) / 1_000),
     );
     return operation;
   }

@@ -11,7 +11,7 @@ import { LabelledCounts } from "./labelled-counts.ts";
 import { isAlive } from "./process/instance-state.ts";
 import type { Instance } from "./process/instance.ts";
 import type { ManagedProcess } from "./scaling/managed-process.ts";
-import type { ResourceUsage } from "./supervisor-status.ts";
+import type { ResourceUsage } from "./process/resource-usage.ts";
 
 /** Where the numbers come from. */
 export interface MetricSources {

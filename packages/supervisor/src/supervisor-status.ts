@@ -1,24 +1,33 @@
 import { INSTANCE_STATES, type InstanceState } from "./process/instance-state.ts";
+import type { ResourceUsage } from "./process/resource-usage.ts";
 import type { Instance } from "./process/instance.ts";
 import { instancePort } from "./process/launch-plan.ts";
 import type { ManagedProcess } from "./scaling/managed-process.ts";
 
 /** One instance, for people and programs. */
 export interface InstanceStatus {
+  /** As `web-3`. */
   name: string;
+  /** From 1; a freed number is used again. */
   number: number;
+  /** Which version of the process's options it runs, from 1. */
   generation: number;
   state: InstanceState;
   /** Why it is in that state. */
   reason: string;
+  /** `null` when nothing runs. */
   pid: number | null;
   /** Seconds since it was started; 0 when it doesn't run. */
   uptime: number;
+  /** Restarts so far, whatever the reason. */
   restarts: number;
+  /** Its own, or the shared one. */
   port: number | null;
   /** Jobs in hand, where the child reports them. */
   busy: number | null;
+  /** Resident memory, children included; `null` when unknown. */
   residentBytes: number | null;
+  /** Processor time, children included; `null` when unknown. */
   cpuSeconds: number | null;
 }
 
@@ -31,21 +40,17 @@ export interface ProcessStatus {
   state: ProcessState;
   /** Instances that run or wait to run again. */
   scale: number;
+  /** Instances that are wanted. */
   desired: number;
   minScale: number;
   maxScale: number;
+  /** Version of its options, from 1; each rollout makes one. */
   generation: number;
   /** Port of the listener that its instances share. */
   port: number | null;
   /** Number of instances by state. */
   counts: Record<InstanceState, number>;
   instances: InstanceStatus[];
-}
-
-/** Resources of one instance, its children included. */
-export interface ResourceUsage {
-  residentBytes: number;
-  cpuSeconds: number;
 }
 
 /** Describes a process; `usage` says what its instances take, where that is known. */

@@ -11,6 +11,8 @@ import type { SupervisorErrorCode } from "./errors.ts";
 import type { JournalEntry } from "./event-journal.ts";
 import type { Explanation } from "./explain.ts";
 import type { ScaleTarget } from "./fleet.ts";
+import type { SupervisorHost } from "./host/supervisor-host.ts";
+import { createSystemHost } from "./host/system-host.ts";
 import type { LogEntry } from "./logs/log-ring.ts";
 import type { ProcessPatch } from "./options/merge-process-options.ts";
 import type { SupervisorOptions } from "./options/supervisor-options.ts";
@@ -116,7 +118,7 @@ export interface Supervisor extends Component {
  *
  * @throws `CONFIG_INVALID`, naming everything that is wrong at once. `start` throws
  * `SUPERVISOR_LISTEN_FAILED`, `SUPERVISOR_API_LISTEN_FAILED`, `SUPERVISOR_DEPENDENCY_UNMET` or
- * `SUPERVISOR_STATE_LOCKED`.
+ * `SUPERVISOR_STATE_LOCKED`, `SUPERVISOR_STATE_NOT_WRITABLE`.
  * @example
  * ```ts
  * import { createSupervisor } from "@millrace/supervisor";
@@ -130,9 +132,14 @@ export interface Supervisor extends Component {
  * ```
  */
 export function createSupervisor(options: SupervisorOptions): Supervisor {
-  const core = new SupervisorCore(options);
+  return createSupervisorOn(createSystemHost(), options);
+}
+
+/** Creates a supervisor on a host that may be made up. */
+export function createSupervisorOn(host: SupervisorHost, options: SupervisorOptions): Supervisor {
+  const core = new SupervisorCore(options, host);
   const running = (): SupervisorCore => {
-    if (core.lifecycle.state === "running" || core.lifecycle.state === "starting") return core;
+    if (core.acceptsWork) return core;
     throw new MillraceError<SupervisorErrorCode>(
       "SUPERVISOR_NOT_RUNNING",
       `the supervisor is ${core.lifecycle.state}: call start first, and nothing after close`,

@@ -5,6 +5,7 @@ import { waitFor } from "@millrace/core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { listPids, readEnvironment, readProcStat } from "../src/process/proc-stat.ts";
+import { systemClock } from "../src/host/clock.ts";
 import { StateKeeper } from "../src/state/state-keeper.ts";
 import { findSurvivors } from "../src/state/survivors.ts";
 import { execArgv, fixture, nodeCommand } from "./fixtures/fixture.ts";
@@ -63,7 +64,7 @@ describe("soak", () => {
     `killed ${KILLS} times (seed ${SEED}), survivors are adopted and never doubled`,
     async () => {
       const file = `/tmp/millrace-soak-${process.pid}/state.json`;
-      const stateId = new StateKeeper(file).id;
+      const stateId = new StateKeeper(file, systemClock).id;
       const processes = {
         worker: { command: ["sleep", "1000"], scale: 10, onSupervisorDeath: "survive" as const },
       };
@@ -151,7 +152,7 @@ describe("soak", () => {
 
   test(`${INSTANCES} survivors are adopted at once, none of them restarted or doubled`, async () => {
     const file = `/tmp/millrace-soak-adopt-${process.pid}/state.json`;
-    const stateId = new StateKeeper(file).id;
+    const stateId = new StateKeeper(file, systemClock).id;
     const processes = {
       worker: {
         command: ["sleep", "1000"],

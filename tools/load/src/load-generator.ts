@@ -5,9 +5,13 @@ import type { LoadResult } from "./load-tally.ts";
 
 /**
  * How payloads are sent: `one-shot` opens a connection for each, as the official client does;
- * `pipelined` keeps connections with `window` frames under way on each.
+ * `pipelined` keeps connections with `window` frames under way on each; `http` keeps connections with
+ * one request under way on each, of as many records.
  */
-export type LoadClient = { kind: "one-shot" } | { kind: "pipelined"; window: number };
+export type LoadClient =
+  | { kind: "one-shot" }
+  | { kind: "pipelined"; window: number }
+  | { kind: "http"; records: number; format: "json" | "ndjson" };
 
 /** What a load generator is told. */
 export interface LoadInput {

@@ -4,6 +4,7 @@
  * @module
  */
 import { hashToken } from "./frame.ts";
+import { runHttpLoad } from "./http-load.ts";
 import type { LoadInput, LoadReply } from "./load-generator.ts";
 import { type LoadResult, LoadTally } from "./load-tally.ts";
 import { runOneShotLoad } from "./one-shot-load.ts";
@@ -21,20 +22,27 @@ process.on("message", (input: LoadInput) => {
 });
 
 async function run(input: LoadInput): Promise<LoadResult> {
-  const { host, port, connections, client } = input;
-  const frames = createPayloadStamper({
+  const { connections, client, token } = input;
+  const payloads = createPayloadStamper({
     run: input.run,
-    tokenHash: await hashToken(input.token),
+    tokenHash: client.kind === "http" ? undefined : await hashToken(token),
   });
   const tally = new LoadTally();
   const endsAt = performance.now() + input.seconds * 1_000;
-  await Promise.all(
-    Array.from({ length: connections }, () =>
-      client.kind === "one-shot"
-        ? runOneShotLoad({ host, port, endsAt }, frames, tally)
-        : runPipelinedLoad({ host, port, endsAt, window: client.window }, frames, tally),
-    ),
-  );
+  const target = { host: input.host, port: input.port, endsAt };
+  const send = () => {
+    switch (client.kind) {
+      case "one-shot":
+        return runOneShotLoad(target, payloads, tally);
+      case "pipelined":
+        return runPipelinedLoad({ ...target, window: client.window }, payloads, tally);
+      case "http":
+        return runHttpLoad({ ...target, ...client, token }, payloads, tally);
+      default:
+        return client satisfies never;
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, send));
   return tally.result();
 }
 

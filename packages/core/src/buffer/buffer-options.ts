@@ -60,6 +60,7 @@ export interface BufferOptions {
 
 const MIB = 1024 * 1024;
 
+/** Validates {@link BufferOptions} and fills in defaults. */
 export const bufferOptionsSchema = z.strictObject({
   path: z
     .string()

@@ -26,16 +26,12 @@ import {
   bufferOptionsSchema,
   type ResolvedBufferOptions,
 } from "./buffer-options.ts";
-import {
-  type BufferStatus,
-  type FileStatus,
-  NO_FILE_STATUS,
-  readFileStatus,
-} from "./buffer-status.ts";
-import { type BufferOwner, ClaimOwners } from "./claim-owners.ts";
+import type { BufferStatus } from "./buffer-status.ts";
+import { ClaimOwners } from "./claim-owners.ts";
 import { isSqliteError } from "./database.ts";
 import { DiskWatch } from "./disk-watch.ts";
-import type { BufferEvents, DurableBuffer } from "./durable-buffer.ts";
+import type { BufferEvents, BufferOwner, DurableBuffer } from "./durable-buffer.ts";
+import { type FileStatus, NO_FILE_STATUS, readFileStatus } from "./file-status.ts";
 import { lockForAppending } from "./file-lock.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { startMaintenance } from "./maintenance.ts";

@@ -1,19 +1,11 @@
 import type { Database } from "better-sqlite3";
 import type { Logger } from "../logger.ts";
 import { waitingForLocks } from "./database.ts";
+import type { BufferOwner } from "./durable-buffer.ts";
 import { withReserve } from "./reserve-file.ts";
 import { beat, countCrash, OWNER_HEARTBEAT_MS, registerOwner, removeOwner } from "./owners.ts";
 
 const BEAT_RETRY_MS = 97;
-
-/** A right to claim rows, held by one process; see {@link DurableBuffer.registerOwner}. */
-export interface BufferOwner {
-  readonly owner: string;
-  /** Counts the death of one of its worker threads against the batches that the worker held. */
-  countCrash(worker: number): void;
-  /** Lets others take over at once whatever this owner still holds. */
-  release(): void;
-}
 
 /** The owners that this process has registered; says for them that they live. */
 export class ClaimOwners {

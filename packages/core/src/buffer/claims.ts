@@ -34,11 +34,13 @@ export interface ClaimedBatch {
 
 /** Bounds of one batch. */
 export interface ClaimLimits {
+  /** Payloads. */
   maxRows: number;
   /** Payload bytes; a single larger payload makes a batch of its own. */
   maxBytes: number;
 }
 
+/** Options of {@link ClaimSession}. */
 export interface ClaimSessionOptions {
   /** The buffer file. */
   path: string;

@@ -3,7 +3,6 @@ import type { Listener } from "../events.ts";
 import type { PressureSource } from "../pressure-options.ts";
 import type { ResolvedBufferOptions } from "./buffer-options.ts";
 import type { BufferStatus } from "./buffer-status.ts";
-import type { BufferOwner } from "./claim-owners.ts";
 import type { SalvageReport } from "./salvage/salvage.ts";
 
 /** Events of a {@link DurableBuffer}. */
@@ -15,6 +14,15 @@ export type BufferEvents = {
   /** When payloads were found changed on disk; they are not drained. */
   "payloads:lost": { rows: number };
 };
+
+/** A right to claim rows, held by one process; see {@link DurableBuffer.registerOwner}. */
+export interface BufferOwner {
+  readonly owner: string;
+  /** Counts the death of one of its worker threads against the batches that the worker held. */
+  countCrash(worker: number): void;
+  /** Lets others take over at once whatever this owner still holds. */
+  release(): void;
+}
 
 /** A durable first-in first-out buffer of payloads in one SQLite file. */
 export interface DurableBuffer extends Component, PressureSource {

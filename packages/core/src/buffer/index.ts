@@ -20,9 +20,9 @@ export {
   type ResolvedBufferOptions,
 } from "./buffer-options.ts";
 export type { BufferStatus } from "./buffer-status.ts";
+export { type BufferedRun, type BufferedRuns, readBufferedRuns } from "./buffered-runs.ts";
 export { createBuffer } from "./buffer.ts";
-export type { BufferOwner } from "./claim-owners.ts";
-export type { BufferEvents, DurableBuffer } from "./durable-buffer.ts";
+export type { BufferEvents, BufferOwner, DurableBuffer } from "./durable-buffer.ts";
 export type { SalvageReport } from "./salvage/salvage.ts";
 export {
   type BufferedPayload,

@@ -17,6 +17,7 @@ export interface OpsServerOptions {
   metrics?: MetricsRegistry | undefined;
 }
 
+/** Validates {@link OpsServerOptions} and fills in defaults. */
 export const opsServerOptionsSchema = z.strictObject({
   components: z.array(
     z.custom<Component>(

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { waitFor } from "../../src/testing.ts";
 import {
@@ -88,4 +89,34 @@ test("rows that a worker has claimed take room until they have landed", async ()
   await waitFor(() => buffer.status().rows === 50);
   await appendNumbers(buffer, 100, 150);
   await expect(buffer.append(Buffer.from("more"))).rejects.toMatchObject(FULL);
+});
+
+test("a limit of bytes is exceeded by less than one payload, however many come at once and whatever their sizes", async () => {
+  const maxBytes = 100_000;
+  const largest = maxBytes / 100;
+  const sizes = fc.array(fc.integer({ min: 1, max: largest }), { minLength: 300, maxLength: 600 });
+  await fc.assert(
+    fc.asyncProperty(sizes, fc.integer({ min: 1, max: 100 }), async (payloads, atOnce) => {
+      const buffer = await startBuffer({ maxBytes });
+      let stored = 0;
+      let refused = 0;
+      for (let start = 0; start < payloads.length; start += atOnce) {
+        const group = payloads.slice(start, start + atOnce);
+        const outcomes = await Promise.allSettled(
+          group.map((bytes) => buffer.append(Buffer.alloc(bytes))),
+        );
+        for (const [index, { status }] of outcomes.entries()) {
+          if (status === "fulfilled") stored += group[index] ?? 0;
+          else refused++;
+        }
+        expect(buffer.status().bytes).toBe(stored);
+        expect(stored).toBeLessThan(maxBytes + largest);
+      }
+      expect(buffer.status().rejectedRows).toBe(refused);
+      const wanted = payloads.reduce((sum, bytes) => sum + bytes, 0);
+      if (wanted > maxBytes + largest) expect(refused).toBeGreaterThan(0);
+      await buffer.close();
+    }),
+    { numRuns: 10 },
+  );
 });

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { openBufferFile } from "../../src/buffer/buffer-file.ts";
 import { bufferOptionsSchema } from "../../src/buffer/buffer-options.ts";
-import { readFileStatus } from "../../src/buffer/buffer-status.ts";
+import { readFileStatus } from "../../src/buffer/file-status.ts";
 import { type ClaimedBatch, ClaimSession } from "../../src/buffer/claims.ts";
 import { GroupCommit } from "../../src/buffer/group-commit.ts";
 import { countCrash, registerOwner } from "../../src/buffer/owners.ts";

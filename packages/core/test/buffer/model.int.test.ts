@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Registry } from "prom-client";
 import { createBuffer } from "../../src/buffer/buffer.ts";
-import type { BufferOwner } from "../../src/buffer/claim-owners.ts";
+import type { BufferOwner } from "../../src/buffer/durable-buffer.ts";
 import type { DurableBuffer } from "../../src/buffer/durable-buffer.ts";
 import { type ClaimedBatch, ClaimSession } from "../../src/buffer/claims.ts";
 import { createMemoryLogger } from "../../src/testing.ts";

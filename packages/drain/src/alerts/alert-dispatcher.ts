@@ -14,7 +14,7 @@ import {
 } from "@millrace/core";
 import type { Client } from "pg";
 import { OnDemandConnection } from "../dead-letters/on-demand-connection.ts";
-import { applyStatements } from "../migrate.ts";
+import { applyStatements } from "../apply-migrations.ts";
 import { ALERT_STATEMENTS, CHANNELS_TABLE } from "../schema/alert-tables.ts";
 import { type AlertCounts, createAlertCounts, publishAlertMetrics } from "./alert-counts.ts";
 import {

@@ -24,6 +24,7 @@ export interface AlertDispatcherOptions {
   destination: PostgresDestination;
   /** Where alerts go, each with a name of its own; the same for all dispatchers of a database. */
   channels: AlertChannel[];
+  /** How many messages a channel gets. */
   limits?: AlertLimits | undefined;
   /** Where people can look at an issue. */
   link?: ((alert: Alert) => string | undefined) | undefined;
@@ -54,6 +55,7 @@ const ms = z
   .positive()
   .max(7 * DAY_MS);
 
+/** Validates {@link AlertDispatcherOptions} and fills in defaults. */
 export const alertDispatcherOptionsSchema = z
   .strictObject({
     destination: postgresDestinationSchema,

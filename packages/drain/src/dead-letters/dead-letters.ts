@@ -9,9 +9,10 @@ import {
 import type { Client } from "pg";
 import { segmentLimits } from "../batch/segment-limits.ts";
 import { asDrainSchema } from "../drain-options.ts";
-import { migrateWith } from "../migrate.ts";
+import { migrateWith } from "../apply-migrations.ts";
 import { DEAD_LETTER_TABLE } from "../schema/bookkeeping.ts";
 import type { DrainSchema } from "../schema/drain-schema.ts";
+import { LETTERS_SOURCE, payloadsStatement } from "../write/audit-tally.ts";
 import { sqlStateOf } from "../write/sqlstate.ts";
 import {
   type DeadLetterSelection,
@@ -23,14 +24,15 @@ import {
   type ResolvedSelection,
   selectionSchema,
 } from "./dead-letter-options.ts";
-import { type DeadLetterPage, readPage } from "./letter-pages.ts";
+import { readPage } from "./letter-pages.ts";
 import { LetterReplay, type ReplayedChunk } from "./letter-replay.ts";
 import { publishLetterMetrics } from "./letter-metrics.ts";
 import { OnDemandConnection } from "./on-demand-connection.ts";
 import { Replica } from "./replica.ts";
 import { type Conditions, selectionConditions } from "./selection-sql.ts";
+import type { DeadLetterPage } from "./stored-dead-letter.ts";
 
-export type { DeadLetterPage, StoredDeadLetter } from "./letter-pages.ts";
+export type { DeadLetterPage, StoredDeadLetter } from "./stored-dead-letter.ts";
 
 /** What a replay has come to. */
 export interface ReplayResult {
@@ -263,13 +265,22 @@ class DatabaseDeadLetters implements DeadLetters {
 }
 
 async function discardSome(client: Client, conditions: Conditions): Promise<number> {
-  const { rowCount } = await client.query(
-    `DELETE FROM ${DEAD_LETTER_TABLE} WHERE id IN (
-       SELECT id FROM ${DEAD_LETTER_TABLE} WHERE ${conditions.sql}
-       ORDER BY id LIMIT ${DISCARD_LETTERS} FOR UPDATE SKIP LOCKED)`,
+  const noted = payloadsStatement(
+    `SELECT date_bin('1 hour', received_at, 'epoch'), '${LETTERS_SOURCE.bufferId}'::uuid,
+       ${LETTERS_SOURCE.worker}, 0, NULL, NULL, 0, 0, count(*)
+     FROM gone GROUP BY 1 ORDER BY 1`,
+  );
+  const { rows } = await client.query<{ discarded: number }>(
+    `WITH gone AS (
+       DELETE FROM ${DEAD_LETTER_TABLE} WHERE id IN (
+         SELECT id FROM ${DEAD_LETTER_TABLE} WHERE ${conditions.sql}
+         ORDER BY id LIMIT ${DISCARD_LETTERS} FOR UPDATE SKIP LOCKED)
+       RETURNING received_at
+     ), noted AS (${noted})
+     SELECT count(*)::int AS discarded FROM gone`,
     conditions.values,
   );
-  return rowCount ?? 0;
+  return rows[0]?.discarded ?? 0;
 }
 
 function add(result: ReplayResult, { replayed, stillDead }: ReplayedChunk): void {

@@ -2,42 +2,10 @@ import type { Client } from "pg";
 import { DEAD_LETTER_TABLE } from "../schema/bookkeeping.ts";
 import { filterConditions } from "./selection-sql.ts";
 import type { DeadLetterFilter } from "./dead-letter-options.ts";
+import type { DeadLetterPage, StoredDeadLetter } from "./stored-dead-letter.ts";
 
 /** Content that one page may hold, in bytes; a single larger letter makes a page of its own. */
 const MAX_PAGE_BYTES = 16 * 1024 * 1024;
-
-/** A dead letter as it is listed. */
-export interface StoredDeadLetter {
-  id: number;
-  /** The batch it was in, a UUID. */
-  batchId: string;
-  /** Its payload's id in the buffer. */
-  payloadId: number;
-  /** Place of the record in its payload, from 0; undefined when the letter is the whole payload. */
-  recordIndex: number | undefined;
-  /** The table it was meant for, where that is known. */
-  destination: string | undefined;
-  code: string;
-  /** For a person. */
-  reason: string;
-  token: string;
-  /** When its payload was received. */
-  receivedAt: Date;
-  createdAt: Date;
-  /** Replays that it has behind it. */
-  attempts: number;
-  lastTriedAt: Date | undefined;
-  contentBytes: number;
-  /** The record's text, or the payload, as sent; only when `includeContent` asked for it. */
-  content?: Buffer;
-}
-
-/** Some dead letters, the newest first. */
-export interface DeadLetterPage {
-  letters: StoredDeadLetter[];
-  /** The `cursor` of the next page; undefined on the last. */
-  nextCursor: string | undefined;
-}
 
 interface ListedRow {
   id: string;

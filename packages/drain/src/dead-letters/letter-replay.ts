@@ -5,6 +5,7 @@ import { compileRouter, type Router } from "../encode/router.ts";
 import { DEAD_LETTER_TABLE } from "../schema/bookkeeping.ts";
 import type { DrainSchema } from "../schema/drain-schema.ts";
 import { type CompiledUpserts, compileUpserts } from "../upsert/compiled-upserts.ts";
+import { AuditTally, LETTERS_SOURCE } from "../write/audit-tally.ts";
 import { copyDeadLetters, storableReason } from "../write/dead-letters.ts";
 import { Isolation } from "../write/isolation.ts";
 import { type Failure, LetterBatch } from "./letter-batch.ts";
@@ -43,13 +44,17 @@ export class LetterReplay {
     if (letters.length === 0) return { replayed: 0, stillDead: [] };
     // A deferred constraint would speak at COMMIT, when it is too late to tell whom it means.
     await client.query("SET CONSTRAINTS ALL IMMEDIATE");
-    const outcome = await this.#land(client, new LetterBatch(letters), onProgress);
+    const tally = new AuditTally();
+    const outcome = await this.#land(client, new LetterBatch(letters), onProgress, tally);
     const { landed, stillDead, fragments } = outcome;
     await deleteLetters(client, landed);
     await keepLetters(client, stillDead);
     for (const { letter, records } of fragments) {
       await copyDeadLetters(client, letter.batchId, records, letter.attempts + 1);
+      tally.addDeadLetters(letter.receivedAt, records.length);
     }
+    for (const { receivedAt } of landed) tally.addReplayed(receivedAt, 1);
+    await tally.write(client, LETTERS_SOURCE);
     return {
       replayed: landed.length,
       stillDead: [
@@ -59,14 +64,21 @@ export class LetterReplay {
     };
   }
 
-  async #land(client: Client, letters: LetterBatch, onProgress: () => void): Promise<LetterBatch> {
+  async #land(
+    client: Client,
+    letters: LetterBatch,
+    onProgress: () => void,
+    tally: AuditTally,
+  ): Promise<LetterBatch> {
     const isolation = new Isolation({
       client,
       upserts: this.#upserts,
       // Whoever replays wants to know of each whether it lands.
       breakers: undefined,
       onProgress,
-      onLanded: () => {},
+      onLanded: (records) => {
+        for (const { table, meta } of records) tally.addRecords(meta.receivedAt, table.name, 1);
+      },
     });
     const texts = new PayloadTexts(this.#limits);
     for (const segment of readSegments(letters.batch, this.#router, this.#limits)) {

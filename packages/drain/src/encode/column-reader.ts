@@ -1,8 +1,14 @@
-import type { ColumnDefinition, ColumnType } from "../schema/columns.ts";
+import type { ColumnDefinition, ColumnType, TimeUnit } from "../schema/columns.ts";
+import { isoText } from "./iso-text.ts";
 import { jsonProblem } from "./json-text.ts";
 import { RecordRefused, showValue } from "./record-refused.ts";
 import { textProblem } from "./text-problem.ts";
-import { nanosecondsText, timestampText } from "./timestamp-text.ts";
+import {
+  microsecondsText,
+  millisecondsText,
+  nanosecondsText,
+  timestampText,
+} from "./timestamp-text.ts";
 
 /**
  * A value as PostgreSQL's input function for the type reads it.
@@ -38,10 +44,29 @@ const READERS: Readonly<Record<ColumnType, ValueReader>> = {
 /** Types whose texts may hold characters that COPY escapes. */
 const ESCAPED_TYPES: ReadonlySet<ColumnType> = new Set(["text", "jsonb", "text[]"]);
 
-/** All digits are read: a double has too few for them. */
-function readNanoseconds(value: unknown): string | undefined {
-  return typeof value === "string" && /^\d{1,30}$/.test(value) ? nanosecondsText(value) : undefined;
-}
+const TIME_READERS: Readonly<Record<TimeUnit, { read: ValueReader; expected: string }>> = {
+  milliseconds: {
+    read: (value) => (typeof value === "number" ? millisecondsText(value) : undefined),
+    expected: "Unix milliseconds of the years 1 to 9999",
+  },
+  microseconds: {
+    read: (value) =>
+      typeof value === "number" && Number.isSafeInteger(value)
+        ? microsecondsText(value)
+        : undefined,
+    expected: "whole Unix microseconds, exact up to 2^53 - 1",
+  },
+  nanoseconds: {
+    // All digits are read: a double has too few for them.
+    read: (value) =>
+      typeof value === "string" && /^\d{1,30}$/.test(value) ? nanosecondsText(value) : undefined,
+    expected: "a string of Unix nanoseconds of the years 1970 to 9999",
+  },
+  iso: {
+    read: (value) => (typeof value === "string" ? isoText(value) : undefined),
+    expected: "an ISO 8601 string with its zone, of the years 1 to 9999",
+  },
+};
 
 /** Reads one column's value from records. */
 export class ColumnReader {
@@ -63,7 +88,7 @@ export class ColumnReader {
     this.emptyAsNull = emptyAsNull ?? false;
     this.needsEscape = ESCAPED_TYPES.has(type);
     this.#unit = unit;
-    this.#read = unit === "nanoseconds" ? readNanoseconds : READERS[type];
+    this.#read = unit === undefined ? READERS[type] : TIME_READERS[unit].read;
   }
 
   /**
@@ -79,9 +104,9 @@ export class ColumnReader {
     const text = this.#read(value);
     if (text === undefined) {
       throw this.#refused(
-        this.#unit === "nanoseconds"
-          ? `expected a string of Unix nanoseconds of the years 1970 to 9999, got ${showValue(value)}`
-          : problemOf(this.type, value),
+        this.#unit === undefined
+          ? problemOf(this.type, value)
+          : `expected ${TIME_READERS[this.#unit].expected}, got ${showValue(value)}`,
       );
     }
     return text;

@@ -39,13 +39,26 @@ export function microsecondsText(microseconds: number): string | undefined {
 /** Where in such a text the six digits of the fraction begin. */
 const FRACTION_AT = "2026-11-23 04:36:27.".length;
 
+/** {@link timestampText} of milliseconds with an optional fraction. */
+export function millisecondsText(milliseconds: number): string | undefined {
+  const seconds = Math.floor(milliseconds / 1_000);
+  // Remainders of doubles are exact, thousands of them in the year 9999 are not.
+  return momentText(seconds, Math.round((milliseconds - seconds * 1_000) * 1_000));
+}
+
 /** {@link timestampText} of a string of whole nanoseconds, cut to microseconds. */
 export function nanosecondsText(nanoseconds: string): string | undefined {
   const microseconds = BigInt(nanoseconds) / 1_000n;
-  const fraction = microseconds % 1_000_000n;
+  return momentText(Number(microseconds / 1_000_000n), Number(microseconds % 1_000_000n));
+}
+
+/** {@link timestampText} of whole seconds and up to a million microseconds. */
+export function momentText(seconds: number, microseconds: number): string | undefined {
+  if (microseconds === MICROSECONDS_PER_SECOND) return momentText(seconds + 1, 0);
   // Whole seconds stay exact in a double long after microseconds are not, from 2255 on.
-  const text = microsecondsText(Number(microseconds - fraction));
-  return text && `${text.slice(0, FRACTION_AT)}${String(1_000_000n + fraction).slice(1)}+00`;
+  const text = microsecondsText(seconds * MICROSECONDS_PER_SECOND);
+  const digits = String(MICROSECONDS_PER_SECOND + microseconds).slice(1);
+  return text && `${text.slice(0, FRACTION_AT)}${digits}+00`;
 }
 
 let lastDays = Number.NaN;

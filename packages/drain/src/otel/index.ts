@@ -25,7 +25,7 @@ export interface OtelOptions {
 }
 
 const indexes: IndexDefinition[] = [
-  { columns: ["occurred_at"], method: "brin" },
+  { columns: ["occurred_at", "received_at"], method: "brin" },
   { columns: ["trace_id"] },
 ];
 

@@ -2,17 +2,25 @@ import type { WorkerMessage } from "../messages.ts";
 
 /** What a pool has done since it was created. */
 export interface DrainCounters {
+  /** Batches that have left the buffer. */
   batches: number;
   /** Batches that an earlier try had landed already. */
   batchesFoundLanded: number;
+  /** Payloads in them. */
   payloads: number;
   /** Payloads that became dead letters as a whole; they count among `payloads`. */
   deadPayloads: number;
+  /** Records that landed in a table. */
   records: number;
+  /** The same by table. */
   recordsByTable: Record<string, number>;
+  /** Records and payloads that could not land. */
   deadLetters: number;
+  /** The same by `code`. */
   deadLettersByCode: Record<string, number>;
+  /** Batches that were tried again, by what was in the way. */
   retriesByReason: Record<string, number>;
+  /** Threads that ended and were replaced. */
   workerDeaths: number;
   /** Time spent landing batches, in seconds, over all workers. */
   landingSeconds: number;

@@ -1,3 +1,5 @@
+import { AUDIT_STATEMENTS } from "./audit-tables.ts";
+
 /** Which batches have landed: written in the transaction that lands them. */
 export const LEDGER_TABLE = "millrace_ledger";
 /** What could not land, with the reason and the exact bytes. */
@@ -32,4 +34,7 @@ export const BOOKKEEPING_STATEMENTS: readonly string[] = [
     ADD COLUMN IF NOT EXISTS attempts integer NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS last_tried_at timestamptz`,
   `CREATE INDEX IF NOT EXISTS ${DEAD_LETTER_TABLE}_created_at ON ${DEAD_LETTER_TABLE} (created_at)`,
+  `CREATE INDEX IF NOT EXISTS ${DEAD_LETTER_TABLE}_received_at
+    ON ${DEAD_LETTER_TABLE} USING brin (received_at)`,
+  ...AUDIT_STATEMENTS,
 ];

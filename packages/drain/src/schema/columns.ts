@@ -14,6 +14,9 @@ export const COLUMN_TYPES = [
 /** One of {@link COLUMN_TYPES}; `double` is PostgreSQL's `double precision`. */
 export type ColumnType = (typeof COLUMN_TYPES)[number];
 
+/** How a record may write a moment, besides as Unix seconds; `iso` is ISO 8601 with its zone. */
+export type TimeUnit = "milliseconds" | "microseconds" | "nanoseconds" | "iso";
+
 /** What one column holds and which field of the record fills it; plain data. */
 export interface ColumnDefinition {
   readonly type: ColumnType;
@@ -23,8 +26,8 @@ export interface ColumnDefinition {
   readonly required?: boolean | undefined;
   /** Store `""` as NULL; text columns only. */
   readonly emptyAsNull?: boolean | undefined;
-  /** What a `timestamptz` counts; seconds unless it says nanoseconds. */
-  readonly unit?: "nanoseconds" | undefined;
+  /** How a `timestamptz` is written; as Unix seconds unless it says otherwise. */
+  readonly unit?: TimeUnit | undefined;
 }
 
 /** What every column builder takes besides the field. */
@@ -85,6 +88,33 @@ export function double(field: string, options: ColumnOptions = {}): ColumnDefini
  */
 export function timestamptz(field: string, options: ColumnOptions = {}): ColumnDefinition {
   return column("timestamptz", field, options);
+}
+
+/**
+ * A `timestamptz` column from a number of Unix milliseconds with an optional fraction, rounded to
+ * microseconds; years 1 to 9999.
+ */
+export function timestamptzMilliseconds(
+  field: string,
+  options: ColumnOptions = {},
+): ColumnDefinition {
+  return { ...column("timestamptz", field, options), unit: "milliseconds" };
+}
+
+/** A `timestamptz` column from a whole number of Unix microseconds up to 2^53 - 1, in the year 2255. */
+export function timestamptzMicroseconds(
+  field: string,
+  options: ColumnOptions = {},
+): ColumnDefinition {
+  return { ...column("timestamptz", field, options), unit: "microseconds" };
+}
+
+/**
+ * A `timestamptz` column from an ISO 8601 string with its zone, as `2026-11-23T10:00:00.123456+01:00`
+ * or with `Z`; digits behind the sixth are cut off. Without a zone it names no moment and is refused.
+ */
+export function timestamptzIso(field: string, options: ColumnOptions = {}): ColumnDefinition {
+  return { ...column("timestamptz", field, options), unit: "iso" };
 }
 
 /**

@@ -5,6 +5,7 @@ import { readCopySegments } from "../batch/copy-segments.ts";
 import { readSegments, refusedByServer, type SegmentLimits } from "../batch/segments.ts";
 import type { Router } from "../encode/router.ts";
 import type { CompiledUpserts } from "../upsert/compiled-upserts.ts";
+import { type AuditSource, AuditTally, splitByHour } from "./audit-tally.ts";
 import { copyIn } from "./copy.ts";
 import { copyDeadLetters, type DeadLetter } from "./dead-letters.ts";
 import { Isolation } from "./isolation.ts";
@@ -24,7 +25,7 @@ export interface LandedBatch {
   deadPayloads: number;
 }
 
-export interface BatchWriterOptions extends BeginOptions {
+export interface BatchWriterOptions extends BeginOptions, AuditSource {
   router: Router;
   upserts: CompiledUpserts;
   limits: SegmentLimits;
@@ -70,8 +71,11 @@ export class BatchWriter {
   async #write(client: Client, batch: ClaimedBatch, mode: WriteMode): Promise<LandedBatch> {
     const landed = nothingLanded();
     if (!(await beginBatch(client, this.#options, batch))) return { ...landed, wasLanded: true };
-    if (mode.isolating) await this.#landIsolating(client, batch, mode, landed);
-    else await this.#landWhole(client, batch, mode, landed);
+    const tally = new AuditTally();
+    tally.addPayloads(batch);
+    if (mode.isolating) await this.#landIsolating(client, batch, mode, landed, tally);
+    else await this.#landWhole(client, batch, mode, landed, tally);
+    await tally.write(client, this.#options);
     await commitBatch(client);
     return landed;
   }
@@ -82,20 +86,25 @@ export class BatchWriter {
     batch: ClaimedBatch,
     { onProgress }: WriteMode,
     landed: LandedBatch,
+    tally: AuditTally,
   ): Promise<void> {
     const { router, upserts, limits } = this.#options;
     const groups = upserts.createGroups();
-    const segments = readCopySegments(batch, router, limits, (record, meta) =>
-      upserts.collect(groups, record, meta),
-    );
-    for (const { tables, deadLetters } of segments) {
-      for (const [{ name, copySql }, text] of tables) {
-        if (copySql !== undefined) await copyIn(client, copySql, text.bytes());
-        countRecords(landed, name, text.lines);
+    for (const part of splitByHour(batch)) {
+      const receivedAt = part.payloads[0]?.receivedAt ?? 0;
+      const segments = readCopySegments(part, router, limits, (record, meta) =>
+        upserts.collect(groups, record, meta),
+      );
+      for (const { tables, deadLetters } of segments) {
+        for (const [{ name, copySql }, text] of tables) {
+          if (copySql !== undefined) await copyIn(client, copySql, text.bytes());
+          countRecords(landed, name, text.lines);
+          tally.addRecords(receivedAt, name, text.lines);
+        }
+        await copyDeadLetters(client, batch.batchId, deadLetters);
+        countDeadLetters(landed, deadLetters, tally);
+        onProgress();
       }
-      await copyDeadLetters(client, batch.batchId, deadLetters);
-      countDeadLetters(landed, deadLetters);
-      onProgress();
     }
     await runUpserts(client, upserts, groups);
   }
@@ -106,6 +115,7 @@ export class BatchWriter {
     batch: ClaimedBatch,
     { beforePayload, onProgress }: WriteMode,
     landed: LandedBatch,
+    tally: AuditTally,
   ): Promise<void> {
     const { router, upserts, limits, breakers } = this.#options;
     // A deferred constraint would speak at COMMIT, when it is too late to tell whom it means.
@@ -117,7 +127,10 @@ export class BatchWriter {
       breakers,
       onProgress,
       onLanded: (records) => {
-        for (const { table } of records) countRecords(landed, table.name, 1);
+        for (const { table, meta } of records) {
+          countRecords(landed, table.name, 1);
+          tally.addRecords(meta.receivedAt, table.name, 1);
+        }
       },
     });
     for (const segment of readSegments(batch, router, limits, beforePayload)) {
@@ -127,7 +140,7 @@ export class BatchWriter {
         segment.deadLetters.push(refusedByServer(refused.record, content, refused));
       }
       await copyDeadLetters(client, batch.batchId, segment.deadLetters);
-      countDeadLetters(landed, segment.deadLetters);
+      countDeadLetters(landed, segment.deadLetters, tally);
       onProgress();
     }
   }
@@ -141,8 +154,13 @@ function countRecords(landed: LandedBatch, table: string, records: number): void
   landed.records.set(table, (landed.records.get(table) ?? 0) + records);
 }
 
-function countDeadLetters(landed: LandedBatch, letters: readonly DeadLetter[]): void {
-  for (const { code, recordIndex } of letters) {
+function countDeadLetters(
+  landed: LandedBatch,
+  letters: readonly DeadLetter[],
+  tally: AuditTally,
+): void {
+  for (const { code, recordIndex, receivedAt } of letters) {
+    tally.addDeadLetters(receivedAt, 1);
     landed.deadLetters.set(code, (landed.deadLetters.get(code) ?? 0) + 1);
     if (recordIndex === undefined) landed.deadPayloads++;
   }

@@ -36,7 +36,7 @@ export interface IngestClientOptions {
    * server's `limits.maxFrameBytes`. @default 1 MiB
    */
   maxBatchBytes?: number | undefined;
-  /** How long a record may wait for its batch to fill. @default 1_000 */
+  /** How long a record may wait for its batch to fill, in milliseconds. @default 1_000 */
   maxBatchDelayMs?: number | undefined;
   /** Memory in records that are not acknowledged; beyond it the oldest are dropped. @default 16 MiB */
   maxBufferedBytes?: number | undefined;
@@ -44,22 +44,23 @@ export interface IngestClientOptions {
   maxUnansweredBatches?: number | undefined;
   /**
    * How long a batch that the server refuses is tried again before it is dropped, from its first
-   * refusal; 0 drops it at once. The protocol has one refusal for "busy" and "bad token".
+   * refusal, in milliseconds; 0 drops it at once. The protocol has one refusal for "busy" and "bad token".
    *
    * @default 60_000
    */
   refusalRetryMs?: number | undefined;
-  /** @default 5_000 */
+  /** How long connecting may take, TLS included, in milliseconds. @default 5_000 */
   connectTimeoutMs?: number | undefined;
-  /** From sending, or from the last reply, to the next one. @default 30_000 */
+  /** From sending, or from the last reply, to the next one, in milliseconds. @default 30_000 */
   replyTimeoutMs?: number | undefined;
   /**
-   * After this long with nothing to send the connection is closed. Stay below the server's
+   * After so many milliseconds with nothing to send the connection is closed. Stay below the server's
    * `limits.idleTimeoutMs`, or batches are sent into connections that it is closing.
    *
    * @default 30_000
    */
   idleTimeoutMs?: number | undefined;
+  /** Waits between tries to reach the server. @default 250 ms, doubling up to 30 s */
   reconnect?: ReconnectOptions | undefined;
   /** pino-compatible. @default pino at `info` on stderr */
   logger?: Logger | undefined;

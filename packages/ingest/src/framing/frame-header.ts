@@ -1,7 +1,7 @@
 import type { RefusalReason } from "../refusal.ts";
 
 /** Bytes that LENGTH counts besides the payload: `v1:`, the token hash and a colon. */
-const HEADER_BYTES_IN_LENGTH = 11;
+export const FRAME_OVERHEAD_BYTES = 11;
 /** A token is identified by this many characters of its hash. */
 export const TOKEN_HASH_BYTES = 7;
 
@@ -33,12 +33,12 @@ export class FrameHeader {
   }
 
   get isComplete(): boolean {
-    return this.#taken === HEADER_BYTES_IN_LENGTH;
+    return this.#taken === FRAME_OVERHEAD_BYTES;
   }
 
   /** Valid once the header is complete. */
   get payloadBytes(): number {
-    return this.#length - HEADER_BYTES_IN_LENGTH;
+    return this.#length - FRAME_OVERHEAD_BYTES;
   }
 
   /** Takes header bytes of `chunk` from `offset`; returns where they end, or why they are refused. */
@@ -61,8 +61,8 @@ export class FrameHeader {
   #readLength(byte: number): RefusalReason | undefined {
     if (byte === COLON && this.#digits > 0) {
       this.#taken = 0;
-      if (this.#length < HEADER_BYTES_IN_LENGTH) return "frame_too_small";
-      if (this.#length === HEADER_BYTES_IN_LENGTH) return "empty";
+      if (this.#length < FRAME_OVERHEAD_BYTES) return "frame_too_small";
+      if (this.#length === FRAME_OVERHEAD_BYTES) return "empty";
       return this.#length > this.#maxFrameBytes ? "frame_too_large" : undefined;
     }
     const hasLeadingZero = this.#digits > 0 && this.#length === 0;
@@ -78,7 +78,7 @@ export class FrameHeader {
     const at = this.#taken ?? 0;
     this.#taken = at + 1;
     if (at < VERSION.length) return byte === VERSION[at] ? undefined : "version";
-    const isLast = at === HEADER_BYTES_IN_LENGTH - 1;
+    const isLast = at === FRAME_OVERHEAD_BYTES - 1;
     if ((byte === COLON) !== isLast) return "bad_header";
     if (!isLast) this.tokenHash[at - VERSION.length] = byte;
     return undefined;

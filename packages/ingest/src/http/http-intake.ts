@@ -1,13 +1,12 @@
 import { createServer, type Server } from "node:http";
 import type { Socket } from "node:net";
-import { getRequestListener } from "@hono/node-server";
-import type { ResolvedIngestLimits } from "../ingest-options.ts";
 import { rawRefusal } from "./http-replies.ts";
-import { createHttpRoutes, type HttpContext } from "./http-routes.ts";
+import { answerRequest, type HttpContext } from "./http-requests.ts";
+import type { ResolvedHttpLimits } from "./resolve-http.ts";
 
 export interface HttpIntakeOptions {
   context: HttpContext;
-  limits: ResolvedIngestLimits;
+  limits: ResolvedHttpLimits;
   /** How often headers and bodies are looked at for being late, in milliseconds. */
   sweepMs: number;
 }
@@ -24,19 +23,16 @@ export class HttpIntake {
     this.#context = context;
     this.#server = createServer({
       headersTimeout: limits.headerTimeoutMs,
-      requestTimeout: Math.max(limits.headerTimeoutMs, limits.frameTimeoutMs),
+      requestTimeout: Math.max(limits.headerTimeoutMs, limits.requestTimeoutMs),
       keepAliveTimeout: limits.idleTimeoutMs,
       connectionsCheckingInterval: sweepMs,
-    });
-    const listener = getRequestListener(createHttpRoutes(context).fetch, {
-      overrideGlobalObjects: false,
     });
     this.#server.on("request", (request, response) => {
       const { socket } = request;
       this.#requests.set(socket, (this.#requests.get(socket) ?? 0) + 1);
       response.once("close", () => this.#onAnswered(socket));
       if (this.#isFinishing) response.shouldKeepAlive = false;
-      void listener(request, response);
+      answerRequest(request, response, context).catch((error: Error) => response.destroy(error));
     });
     this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) =>
       this.#onClientError(error, socket as Socket),

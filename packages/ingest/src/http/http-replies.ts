@@ -25,7 +25,7 @@ export type ErrorFormat = "json" | "otlp-json" | "otlp-proto";
 export interface HttpReply {
   status: number;
   headers: Record<string, string>;
-  body: string | Uint8Array<ArrayBuffer>;
+  body: string | Uint8Array;
 }
 
 /** The answer to what was refused. */

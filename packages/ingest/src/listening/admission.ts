@@ -24,6 +24,10 @@ export class Admission {
     this.#denied = listOf(options.deny);
   }
 
+  get maxConnections(): number {
+    return this.#options.maxConnections;
+  }
+
   get openConnections(): number {
     return this.#open.size;
   }

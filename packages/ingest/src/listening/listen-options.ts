@@ -37,16 +37,23 @@ export interface ListenOptions {
   deny?: string[] | undefined;
   /**
    * How often the server sends itself a `PING` through its own socket, in milliseconds; 0 never.
-   * Two unanswered in a row make it unhealthy.
+   * Two unanswered in a row make it unhealthy; the second comes a second after the first.
    *
-   * @default 10_000; 0 with `reusePort` or `listen`, where another process may answer
+   * @default 5_000; 0 with `reusePort` or `listen`, where another process may answer
    */
   probeIntervalMs?: number | undefined;
 }
 
-const addressSchema = z
+export const addressSchema = z
   .string()
   .refine(isAddressOrRange, "expected an address or a range, as 10.0.0.7 or 10.0.0.0/8");
+
+export const tlsSchema = z
+  .custom<TlsOptions>(
+    (value) => isObject(value) && ["cert", "pfx", "SNICallback"].some((key) => key in value),
+    "expected options of node:tls with key and cert, or pfx",
+  )
+  .meta({ secret: true });
 
 /** The fields of {@link ListenOptions}; which of them exclude each other: {@link assertOneAddress}. */
 export const listenShape = {
@@ -61,13 +68,7 @@ export const listenShape = {
       z.strictObject({ fd: z.int().min(0) }),
     ])
     .optional(),
-  tls: z
-    .custom<TlsOptions>(
-      (value) => isObject(value) && ["cert", "pfx", "SNICallback"].some((key) => key in value),
-      "expected options of node:tls with key and cert, or pfx",
-    )
-    .meta({ secret: true })
-    .optional(),
+  tls: tlsSchema.optional(),
   allow: z.array(addressSchema).default([]),
   deny: z.array(addressSchema).default([]),
   probeIntervalMs: z.int().min(0).max(86_400_000).optional(),

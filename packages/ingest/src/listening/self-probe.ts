@@ -5,8 +5,10 @@ import { writeFrame } from "../client/frame-writer.ts";
 import { ACCEPTED, REFUSED } from "../framing/replies.ts";
 import type { BoundAddress } from "./listen-address.ts";
 
-const MAX_WAIT_MS = 5_000;
+const MAX_WAIT_MS = 4_000;
 const FAILURES_UNTIL_UNHEALTHY = 2;
+/** After a first failure it is not the next turn that makes sure. */
+const RETRY_MS = 1_000;
 const PING = Buffer.from("PING");
 
 export interface SelfProbeOptions {
@@ -25,7 +27,9 @@ export class SelfProbe {
   readonly outcomes = { answered: 0, failed: 0 };
   readonly #options: SelfProbeOptions;
   readonly #timer: NodeJS.Timeout;
+  #retry: NodeJS.Timeout | undefined;
   #socket: Socket | undefined;
+  #isClosed = false;
   #failuresInRow = 0;
   #lastFailure = "";
 
@@ -54,6 +58,8 @@ export class SelfProbe {
 
   close(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#retry);
+    this.#isClosed = true;
     this.#socket?.destroy();
   }
 
@@ -102,6 +108,10 @@ export class SelfProbe {
     this.outcomes.failed++;
     this.#failuresInRow++;
     this.#lastFailure = failure;
+    if (this.#failuresInRow === 1 && !this.#isClosed) {
+      const waitMs = Math.min(RETRY_MS, this.#options.intervalMs);
+      this.#retry = setTimeout(() => this.#probe(), waitMs);
+    }
     if (this.#failuresInRow === FAILURES_UNTIL_UNHEALTHY) {
       this.#options.logger.error({ address: this.#options.address }, this.health().reason ?? "");
     }

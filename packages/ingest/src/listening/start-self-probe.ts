@@ -4,7 +4,8 @@ import type { ResolvedIngestOptions } from "../ingest-options.ts";
 import type { BoundAddress } from "./listen-address.ts";
 import { SelfProbe } from "./self-probe.ts";
 
-const DEFAULT_INTERVAL_MS = 10_000;
+/** A deaf listener is found within this, two waits of 4 s and the second between them. */
+const DEFAULT_INTERVAL_MS = 5_000;
 /** What a server without tokens takes as well as any other. */
 const ANY_HASH = "0000000";
 

@@ -1,4 +1,7 @@
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { openPayload } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
@@ -22,12 +25,12 @@ interface Answer {
 /** Sends on a connection of its own. */
 async function post(
   running: RunningServer,
-  init: RequestInit & { path?: string } = {},
+  init: RequestInit & { path?: string; scheme?: "http" | "https" } = {},
 ): Promise<Answer> {
-  const { path = "/v1/ingest", headers, ...rest } = init;
-  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
+  const serverScheme = running.server.options.tls === undefined ? "http" : "https";
+  const { path = "/v1/ingest", scheme = serverScheme, headers, ...rest } = init;
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false }, pipelining: 0 });
   onTestFinished(() => dispatcher.close());
-  const scheme = running.server.options.tls === undefined ? "http" : "https";
   const response = await fetch(
     `${scheme}://127.0.0.1:${running.server.httpAddress().port}${path}`,
     {
@@ -171,6 +174,72 @@ describe("POST /v1/ingest", () => {
     expect(await post(narrow)).toMatchObject({ status: 503, code: "too_many_connections" });
   });
 
+  it("has limits of its own where it is given them, counted and told apart from TCP", async () => {
+    const limits = { maxConnections: 1, maxBodyBytes: 1_000 };
+    const running = await runServer({ http: { port: 0, limits }, limits: { maxConnections: 1 } });
+    const overTcp = connect(running.address.port, "127.0.0.1");
+    onTestFinished(() => void overTcp.destroy());
+    await waitFor(() => running.server.status().openConnections === 1);
+    const large = await post(running, { body: `[${" ".repeat(1_000)}]` });
+    expect([large.status, large.code]).toEqual([413, "frame_too_large"]);
+    expect((await post(running, { body: `[${" ".repeat(998)}]` })).status).toBe(202);
+    const kept = connect(running.server.httpAddress().port, "127.0.0.1");
+    onTestFinished(() => void kept.destroy());
+    await waitFor(() => running.server.status().openConnections === 2);
+    expect(await post(running)).toMatchObject({ status: 503, code: "too_many_connections" });
+    expect(running.server.health()).toMatchObject({ healthy: false });
+    const metrics = await running.metrics.metrics();
+    const refusals = "millrace_ingest_transport_refusals_total";
+    expect(metrics).toContain(`${refusals}{transport="http",reason="too_many_connections"} 1`);
+    expect(metrics).toContain(`${refusals}{transport="http",reason="frame_too_large"} 1`);
+    expect(metrics).not.toContain(`${refusals}{transport="tcp"`);
+    expect(metrics).toContain("millrace_ingest_limit_connections 2");
+
+    const one = { http: { port: 0, limits: { maxConnectionsPerAddress: 1 } } };
+    const perAddress = await runServer(one);
+    const first = connect(perAddress.server.httpAddress().port, "127.0.0.1");
+    onTestFinished(() => void first.destroy());
+    await waitFor(() => perAddress.server.status().openConnections === 1);
+    expect((await post(perAddress)).code).toBe("too_many_connections_per_address");
+    expect(await sendAsOfficialClient(perAddress.address, "[]")).toBe("2:OK");
+  });
+
+  it("takes allow and deny of its own in the place of the server's", async () => {
+    const open = await runServer({ deny: ["127.0.0.1"], http: { port: 0, deny: [] } });
+    expect((await post(open)).status).toBe(202);
+    expect(await sendAsOfficialClient(open.address, "[]")).toBe("5:ER");
+    const closed = await runServer({ http: { port: 0, allow: ["10.0.0.0/8"] } });
+    expect(await post(closed)).toMatchObject({ status: 403, code: "address" });
+    expect(await sendAsOfficialClient(closed.address, "[]")).toBe("2:OK");
+  });
+
+  it("listens on a Unix socket that only its own user may use, without TLS or allow", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "millrace-http-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const path = join(folder, "http.sock");
+    const running = await runServer({ http: { path }, tls: selfSigned(), allow: ["10.0.0.0/8"] });
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(() => running.server.httpAddress()).toThrow(path);
+    const dispatcher = new Agent({ connect: { socketPath: path } });
+    onTestFinished(() => dispatcher.close());
+    const headers = { "content-type": "application/json" };
+    const init = { method: "POST", body: RECORDS, headers, dispatcher };
+    expect((await fetch("http://localhost/v1/ingest", init)).status).toBe(202);
+    await running.server.close({ graceMs: 1_000 });
+    expect(existsSync(path)).toBe(false);
+    const group = await runServer({ http: { path, socketMode: 0o660 } });
+    expect(statSync(path).mode & 0o777).toBe(0o660);
+    await group.server.close();
+  });
+
+  it("speaks a TLS of its own, or none beside a server that speaks it", async () => {
+    const own = await runServer({ http: { port: 0, tls: selfSigned() } });
+    expect((await post(own, { scheme: "https" })).status).toBe(202);
+    expect(await sendAsOfficialClient(own.address, "[]")).toBe("2:OK");
+    const none = await runServer({ http: { port: 0, tls: false }, tls: selfSigned() });
+    expect((await post(none, { scheme: "http" })).status).toBe(202);
+  });
+
   it("speaks TLS with the server's certificate", async () => {
     const running = await runServer({ http, tls: selfSigned() });
     expect((await post(running)).status).toBe(202);
@@ -183,6 +252,12 @@ describe("POST /v1/ingest", () => {
       limits: { headerTimeoutMs: 200, frameTimeoutMs: 400 },
     });
     const head = "POST /v1/ingest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    const ownTimes = await runServer({
+      http: {
+        port: 0,
+        limits: { headerTimeoutMs: 200, requestTimeoutMs: 400, idleTimeoutMs: 200 },
+      },
+    });
     const answers = await Promise.all([
       converse(running, head),
       converse(running, `${head}Content-Length: 100\r\n\r\n[`),
@@ -193,6 +268,14 @@ describe("POST /v1/ingest", () => {
       "HTTP/1.1 408",
       "HTTP/1.1 400",
     ]);
+    const late = await Promise.all([
+      converse(ownTimes, ""),
+      converse(ownTimes, head),
+      converse(ownTimes, `${head}Content-Length: 100\r\n\r\n[`),
+      converse(ownTimes, `${head}Content-Length: 2\r\n\r\n[]`),
+    ]);
+    // The last one was answered, and then kept for nothing.
+    expect(late.map((answer) => answer.slice(9, 12))).toEqual(["408", "408", "408", "202"]);
     expect(running.server.status().refusals).toMatchObject({
       header_timeout: 1,
       frame_timeout: 1,

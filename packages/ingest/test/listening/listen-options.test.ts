@@ -28,6 +28,18 @@ describe("options that say where to listen", () => {
     expect(messageFor(options)).toContain(`${second}: excludes ${first}: set one of the two`);
   });
 
+  it.each(["host", "port", "tls", "allow", "deny"])("http.path excludes http.%s", (other) => {
+    const values = { host: "127.0.0.1", port: 0, tls: { cert: "x" }, allow: [], deny: [] };
+    const http = { path: "/tmp/x.sock", [other]: Reflect.get(values, other) };
+    expect(messageFor({ http })).toContain(`http.${other}: excludes http.path`);
+  });
+
+  it("no body of HTTP may be larger than the memory for all of them", () => {
+    const http = { limits: { maxBodyBytes: 2_000 } };
+    const limits = { maxFrameBytes: 1_000, maxUnfinishedBytes: 1_000 };
+    expect(messageFor({ http, limits })).toContain("http.limits.maxBodyBytes: must be at most");
+  });
+
   it("reusePort: false is no conflict", () => {
     expect(messageFor({ path: "/tmp/x.sock", reusePort: false })).toBe("");
   });

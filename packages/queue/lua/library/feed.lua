@@ -1,133 +1,109 @@
--- Admission. After ring, clock and wake.
--- Smooth weighted round robin over the classes that have somebody to serve.
-local weights
-local credits
-local function pickClass()
-  local only
-  local isContested = false
-  for _, class in ipairs(CLASSES) do
-    if ringSize(class) > 0 then
-      if only then isContested = true else only = class end
-    end
-  end
-  if not isContested then return only end
-  if not weights then
-    weights = {}
-    credits = {}
-    local stored = rcall("HMGET", G .. "class-weights", unpack(CLASSES))
-    local earned = rcall("HMGET", G .. "wrr", unpack(CLASSES))
-    local defaults = { 16, 4, 1 }
-    for index, class in ipairs(CLASSES) do
-      weights[class] = tonumber(stored[index]) or defaults[index]
-      credits[class] = tonumber(earned[index]) or 0
-    end
-  end
-  local best
-  local total = 0
-  for _, class in ipairs(CLASSES) do
-    if ringSize(class) > 0 then
-      -- Weight 0 on every class but the first means strict order.
-      total = total + weights[class]
-      credits[class] = credits[class] + weights[class]
-      if not best or credits[class] > credits[best] then best = class end
-    end
-  end
-  credits[best] = credits[best] - total
-  return best
-end
-
-local function saveClocksAndCredits()
-  for class in pairs(movedClocks) do
-    rcall("SET", G .. "vnow:" .. class, string.format("%.17g", clocks[class]))
-  end
-  if not credits then return end
-  rcall("HSET", G .. "wrr", "1", credits["1"], "5", credits["5"], "10", credits["10"])
-end
-
-local function returnDue()
-  if rcall("EXISTS", G .. "blocked", G .. "defer") == 0 then return end
-  local blocked = rcall("ZRANGEBYSCORE", G .. "blocked", "-inf", now, "LIMIT", 0, 200)
-  for _, tenant in ipairs(blocked) do
-    rcall("ZREM", G .. "blocked", tenant)
-    rank(tenant)
-  end
-  local deferred = rcall("ZRANGEBYSCORE", G .. "defer", "-inf", now, "LIMIT", 0, 200)
-  for _, entry in ipairs(deferred) do
-    rcall("ZREM", G .. "defer", entry)
-    local bar = string.find(entry, "|", 1, true)
-    local tenant, id = string.sub(entry, 1, bar - 1), string.sub(entry, bar + 1)
-    local place = rcall("HGET", B .. id, "gp")
-    if place then
-      rcall("ZADD", G .. "s:" .. tenant, "NX", place, id)
-      rcall("SADD", G .. "lt", tenant)
-      rank(tenant)
-    end
-  end
-end
-
--- How long until the tenant's rate allows one more start; 0 when it does now.
-local function rateWait(tenant, state)
-  local perMs = tonumber(state.ratePerMs)
-  if not perMs or perMs <= 0 then return 0 end
-  if not state.rateBurst then
-    local rate = rcall("HMGET", G .. "t:" .. tenant, "rateBurst", "rateValue", "rateAt")
-    state.rateBurst, state.rateValue, state.rateAt = rate[1], rate[2], rate[3]
-  end
-  local burst = tonumber(state.rateBurst)
-  local value = tonumber(state.rateValue) or burst
-  value = math.min(burst, value + math.max(0, now - (tonumber(state.rateAt) or now)) * perMs)
-  if value < 1 then return math.ceil((1 - value) / perMs), value end
-  return 0, value
-end
+--- @include "classes"
+--- @include "due-back"
+--- @include "choose"
+-- Admission: chosen on paper, then written for all at once.
+local ROUND = 500
+-- Redis serves nobody else meanwhile.
+local MOST_IN_ONE_CALL = 2000
 
 local function windowAndQueued()
   return tonumber(rcall("GET", G .. "window")) or 16,
     rcall("LLEN", B .. "wait") + rcall("ZCARD", B .. "prioritized")
 end
 
+-- Stores where a line stands. `entries` and `leavers` are to be stored for each class by the caller.
+local function writeLine(line, entries, leavers)
+  local tenant = line.tenant
+  local key = G .. "t:" .. tenant
+  if line.blockedUntil then
+    rcall("ZADD", G .. "blocked", line.blockedUntil, tenant)
+    hasBlocked = true
+  end
+  if line.taken == 0 then return rank(tenant) end
+  if line.admitted then
+    heldCounts[tenant] = heldBy(tenant) + rcall("SADD", G .. "l:" .. tenant, unpack(line.admitted))
+  end
+  rcall("ZREMRANGEBYRANK", G .. "s:" .. tenant, 0, line.taken - 1)
+  local fields = {}
+  for class, time in pairs(line.left) do
+    fields[#fields + 1] = "vt:" .. class
+    fields[#fields + 1] = string.format("%.17g", time)
+  end
+  if line.class then
+    local entry = entries[line.class]
+    entry[#entry + 1] = string.format("%.17g", line.time)
+    entry[#entry + 1] = tenant
+  end
+  if line.class ~= line.home then
+    local leaver = leavers[line.home]
+    leaver[#leaver + 1] = tenant
+    if line.class then
+      fields[#fields + 1] = "ring"
+      fields[#fields + 1] = line.class
+    else
+      rcall("HDEL", key, "ring")
+    end
+  end
+  if line.tokens then
+    fields[#fields + 1] = "rateValue"
+    fields[#fields + 1] = string.format("%.17g", line.tokens)
+    fields[#fields + 1] = "rateAt"
+    fields[#fields + 1] = now
+  end
+  if #fields > 0 then rcall("HSET", key, unpack(fields)) end
+  states[tenant] = nil
+end
+
+-- Makes a chosen job ready. Returns false for a ghost: removed, promoted by hand or running already.
+local function admit(id, line)
+  if rcall("ZREM", B .. "delayed", id) == 0 then return false end
+  local job = rcall("HMGET", B .. id, "priority", "ats")
+  if not job[1] then return false end
+  rcall("HSET", B .. id, "gs", (tonumber(job[2]) or 0) + 1, "delay", 0)
+  enqueue(id, tonumber(job[1]) or 0, false)
+  line.admitted = line.admitted or {}
+  line.admitted[#line.admitted + 1] = id
+  return true
+end
+
+-- Carries out what was chosen. Returns how many were admitted.
+local function carryOut(lines, ids, owners)
+  local admitted = 0
+  local entries = { ["1"] = {}, ["5"] = {}, ["10"] = {} }
+  local leavers = { ["1"] = {}, ["5"] = {}, ["10"] = {} }
+  for index, id in ipairs(ids) do
+    if admit(id, owners[index]) then admitted = admitted + 1 else owners[index].hadGhosts = true end
+  end
+  for _, line in ipairs(lines) do writeLine(line, entries, leavers) end
+  for _, class in ipairs(CLASSES) do
+    if leavers[class][1] then rcall("ZREM", G .. "ready:" .. class, unpack(leavers[class])) end
+    if entries[class][1] then addAll(G .. "ready:" .. class, entries[class]) end
+    if movedClocks[class] then
+      rcall("SET", G .. "vnow:" .. class, string.format("%.17g", clocks[class]))
+    end
+  end
+  saveCredits()
+  -- A ghost took a turn and, on paper, a slot.
+  for _, line in ipairs(lines) do
+    if line.hadGhosts then rank(line.tenant) end
+  end
+  return admitted
+end
+
 -- Admits staged jobs while the window has room. Returns how many.
 local function feed(limit, window, queued)
   returnDue()
   if not window then window, queued = windowAndQueued() end
-  local room = window - queued
+  local room = math.min(limit, window - queued, MOST_IN_ONE_CALL)
   local admitted = 0
-  local steps = 0
-  while room > 0 and admitted < limit and steps < 2000 do
-    steps = steps + 1
-    local class = pickClass()
-    if not class then break end
-    local first = rcall("ZRANGE", G .. "ready:" .. class, 0, 0, "WITHSCORES")
-    local tenant, time = first[1], tonumber(first[2])
-    local state = stateOf(tenant)
-    local wait, value = rateWait(tenant, state)
-    if wait > 0 then
-      rcall("ZADD", G .. "blocked", now + wait, tenant)
-      hasBlocked = true
-    else
-      local id = rcall("ZPOPMIN", G .. "s:" .. tenant)[1]
-      -- Otherwise it is a ghost: removed, promoted by hand or running already.
-      if id and rcall("ZREM", B .. "delayed", id) == 1 then
-        local job = rcall("HMGET", B .. id, "priority", "ats")
-        if job[1] then
-          heldCounts[tenant] = heldBy(tenant) + rcall("SADD", G .. "l:" .. tenant, id)
-          rcall("HSET", B .. id, "gs", (tonumber(job[2]) or 0) + 1, "delay", 0)
-          enqueue(id, tonumber(job[1]) or 0, false)
-          state.served = string.format("%.17g", time + 1 / (tonumber(state.weight) or 1))
-          clocks[class] = time
-          movedClocks[class] = true
-          if value then
-            state.rateValue, state.rateAt = tostring(value - 1), now
-            rcall("HSET", G .. "t:" .. tenant, "rateValue", state.rateValue, "rateAt", now)
-          end
-          admitted = admitted + 1
-          room = room - 1
-        end
-      end
-    end
-    rank(tenant)
+  -- Every round admits, or takes a tenant out of its ring, or a ghost out of its line.
+  for _ = 1, 40 do
+    if admitted >= room then break end
+    local lines, ids, owners = choose(math.min(room - admitted, ROUND))
+    if not lines[1] then break end
+    admitted = admitted + carryOut(lines, ids, owners)
   end
   if admitted > 0 then wake() end
-  saveClocksAndCredits()
   return admitted
 end
 

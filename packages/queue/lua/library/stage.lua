@@ -53,7 +53,7 @@ local function stage(tenant, id, due, month)
     return 1
   end
   rcall("ZADD", G .. "s:" .. tenant, "NX", place, id)
-  local ring = stateOf(tenant).ring
+  local ring = stateOf(tenant)[RING]
   -- A tenant that stands in a ring stays there unless the new job is more urgent than its first.
   if ring and not job[3] and tonumber(classOf(tonumber(place))) >= tonumber(ring) then return 1 end
   rcall("SADD", G .. "lt", tenant)

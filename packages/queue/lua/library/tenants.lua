@@ -1,16 +1,14 @@
 -- What is known of tenants. After base.
--- What a tenant's hash says, read at most once per call; who writes a field writes it here, too.
--- What few calls ask for is read where it is.
-local TENANT_FIELDS = { "version", "cap", "weight", "enabled", "paused", "ring", "vt:1", "vt:5", "vt:10",
-  "ratePerMs" }
+-- What a tenant's hash says, by these numbers, read at most once per call; who writes a field writes it
+-- here, too. Each field costs half a microsecond: what few calls ask for is read where it is.
+local CAP, WEIGHT, ENABLED, PAUSED, RING, RATE_PER_MS = 1, 2, 3, 4, 5, 6
 local states = {}
 local function stateOf(tenant)
   local state = states[tenant]
-  if state then return state end
-  state = {}
-  local values = rcall("HMGET", G .. "t:" .. tenant, unpack(TENANT_FIELDS))
-  for index, field in ipairs(TENANT_FIELDS) do state[field] = values[index] end
-  states[tenant] = state
+  if not state then
+    state = rcall("HMGET", G .. "t:" .. tenant, "cap", "weight", "enabled", "paused", "ring", "ratePerMs")
+    states[tenant] = state
+  end
   return state
 end
 
@@ -24,7 +22,7 @@ end
 -- Stores the limits of a tenant unless newer ones are there already.
 local function configure(tenant, version, config)
   if not version or version == "" or config == "" then return end
-  local stored = tonumber(stateOf(tenant).version)
+  local stored = tonumber(rcall("HGET", G .. "t:" .. tenant, "version"))
   if stored and stored >= tonumber(version) then return end
   local fields = cjson.decode(config)
   local flat = { "version", version }

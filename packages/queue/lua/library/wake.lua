@@ -5,6 +5,21 @@ local function isQueuePausedOrMaxed()
   return meta[2] and rcall("LLEN", B .. "active") >= tonumber(meta[2])
 end
 
+--[[
+  Redis keeps a small sorted set as a list, through which every insertion walks: 5 to 17 microseconds among a
+  hundred members, against 1 in a skip list. A member that is too long for a list makes it a skip list, and
+  that it stays.
+]]
+local TOO_LONG = string.rep("-", 65)
+local function addAll(key, entries)
+  if #entries < 16 or rcall("OBJECT", "ENCODING", key) == "skiplist" then
+    rcall("ZADD", key, unpack(entries))
+  else
+    rcall("ZADD", key, 0, TOO_LONG, unpack(entries))
+    rcall("ZREM", key, TOO_LONG)
+  end
+end
+
 -- Prioritized jobs of this call, score and id, in the order of their admission.
 local ready = {}
 local function flush()
@@ -15,7 +30,7 @@ local function flush()
     local place = (last - count + index) % 4294967296
     ready[2 * index - 1] = ready[2 * index - 1] * 4294967296 + place
   end
-  rcall("ZADD", B .. "prioritized", unpack(ready))
+  addAll(B .. "prioritized", ready)
   ready = {}
 end
 

@@ -31,6 +31,7 @@ export interface TenantEvent {
   data: unknown;
 }
 
+/** What an event hub has done since its start. */
 export interface EventHubStatus {
   /** Clients served by this process. */
   clients: number;
@@ -76,7 +77,10 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
   constructor(options: ResolvedEventHubOptions) {
     super();
     this.#options = options;
-    this.lifecycle = new Lifecycle({ name: this.name, open: (closers) => this.#open(closers) });
+    this.lifecycle = new Lifecycle({
+      name: this.name,
+      open: (closers, signal) => this.#open(closers, signal),
+    });
   }
 
   health(): Health {
@@ -149,12 +153,10 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     return entries.map(([id, fields]) => toStoredEvent(id, fields));
   }
 
-  async #open(closers: CloserStack): Promise<void> {
-    const opened = openRedis(this.#options.connection);
-    closers.push(() => opened.close());
-    const { client } = opened;
+  async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
+    const { connection, logger = defaultLogger() } = this.#options;
+    const client = await openRedis(connection, { closers, signal, logger });
     prepareScripts(client);
-    const logger = this.#options.logger ?? defaultLogger();
     const subscriber = new RedisSubscriber(client, {
       onMessage: (channel, message) => this.#deliver(channel, message),
       onReturn: () => this.#catchUp(),
@@ -172,7 +174,6 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     closers.push(
       publishClients(this.#options.metrics ?? defaultMetrics, () => this.status().clients),
     );
-    await client.exists(this.#key("stream", "any"));
   }
 
   #deliver(channel: string, message: string): void {

@@ -192,17 +192,23 @@ export class Gate {
     return { isLeader: leader === "1", admitted, nextDueAt: dueTime(due) };
   }
 
+  /** One page of a tenant's slots and, unless told otherwise, of its staged tasks. */
   async reconcileTenant(
     tenantId: string,
-    cursor = "0",
-    count = 100,
+    { cursor = "0", slotsOnly = false }: { cursor?: string; slotsOnly?: boolean } = {},
   ): Promise<{ freed: number; dropped: number; cursor: string }> {
-    const [freed, dropped, next] = (await this.#run("reconcile", [tenantId, cursor, count])) as [
-      number,
-      number,
-      string,
-    ];
+    const [freed, dropped, next] = (await this.#run("reconcile", [
+      tenantId,
+      cursor,
+      100,
+      slotsOnly ? "1" : "0",
+    ])) as [number, number, string];
     return { freed, dropped, cursor: next };
+  }
+
+  /** Staged tasks that BullMQ does not know, less those that only it knows; see lua/count-unmatched.lua. */
+  async countUnmatched(): Promise<number> {
+    return (await this.#run("count-unmatched", [])) as number;
   }
 
   /** One page of the search for jobs that the gate does not know. */

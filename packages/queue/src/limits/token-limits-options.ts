@@ -4,10 +4,13 @@ import type { TenantStore } from "../tenants/tenant-store.ts";
 
 /** How much may be used; a bucket holds what one period allows and refills steadily. */
 export interface UsageLimits {
+  /** Requests in any minute, above 0. @default no limit */
   requestsPerMinute?: number | undefined;
+  /** Tokens of prompts in any minute, above 0. @default no limit */
   inputTokensPerMinute?: number | undefined;
+  /** Tokens of answers in any minute, above 0. @default no limit */
   outputTokensPerMinute?: number | undefined;
-  /** Input and output together. */
+  /** Input and output together in a day, above 0. @default no limit */
   tokensPerDay?: number | undefined;
 }
 

@@ -88,12 +88,10 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
     this.#options = options;
     this.lifecycle = new Lifecycle({
       name: this.name,
-      open: async (closers) => {
-        const opened = openRedis(options.connection);
-        closers.push(() => opened.close());
-        prepareScripts(opened.client);
-        await opened.client.exists(this.#key("any", "open"));
-        this.#client = opened.client;
+      open: async (closers, signal) => {
+        const client = await openRedis(options.connection, { closers, signal });
+        prepareScripts(client);
+        this.#client = client;
       },
     });
   }

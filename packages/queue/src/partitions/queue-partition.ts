@@ -80,7 +80,7 @@ export class OpenPartition implements QueuePartition {
       );
       cancelled += outcomes.filter(Boolean).length;
     }
-    for (const tenantId of touched) await this.#reconcileTenant(tenantId);
+    for (const tenantId of touched) await this.#reconcileTenant(tenantId, { slotsOnly: true });
     return cancelled;
   }
 
@@ -105,14 +105,20 @@ export class OpenPartition implements QueuePartition {
     return queueDepth(counts, await this.gate.depths(tenantIds));
   }
 
-  async reconcile(): Promise<{ freed: number; dropped: number; staged: number }> {
+  /**
+   * Compares the gate's books with BullMQ's truth: every slot, and every staged task if `isThorough` or if
+   * there are not as many of them here as there.
+   */
+  async reconcile(isThorough = true): Promise<{ freed: number; dropped: number; staged: number }> {
     const { gate, bullmq } = this;
     const total = { freed: 0, dropped: 0, staged: 0 };
+    const slotsOnly = !isThorough && (await gate.countUnmatched()) === 0;
     for (const tenantId of await gate.activeTenants()) {
-      const { freed, dropped } = await this.#reconcileTenant(tenantId);
+      const { freed, dropped } = await this.#reconcileTenant(tenantId, { slotsOnly });
       total.freed += freed;
       total.dropped += dropped;
     }
+    if (slotsOnly) return total;
     let after = "";
     do {
       const page = await gate.restage(after);
@@ -123,11 +129,14 @@ export class OpenPartition implements QueuePartition {
     return total;
   }
 
-  async #reconcileTenant(tenantId: string): Promise<{ freed: number; dropped: number }> {
+  async #reconcileTenant(
+    tenantId: string,
+    { slotsOnly }: { slotsOnly: boolean },
+  ): Promise<{ freed: number; dropped: number }> {
     const total = { freed: 0, dropped: 0 };
     let cursor = "0";
     do {
-      const result = await this.gate.reconcileTenant(tenantId, cursor);
+      const result = await this.gate.reconcileTenant(tenantId, { cursor, slotsOnly });
       total.freed += result.freed;
       total.dropped += result.dropped;
       cursor = result.cursor;

@@ -26,7 +26,9 @@ export interface Completion {
   stopReason: string;
 }
 
+/** How one completion is asked for. */
 export interface CompletionOptions {
+  /** Aborting it ends the request. */
   signal?: AbortSignal | undefined;
   /** Makes the provider stream; called with each piece of text. */
   onText?: ((text: string) => void) | undefined;

@@ -48,7 +48,7 @@ export function resolveAllocation(
 export function unknownPlan(tenantId: string, plan: string) {
   return queueError(
     "QUEUE_TENANT_UNKNOWN",
-    `tenant ${tenantId} is on plan ${JSON.stringify(plan)}, which createTenantStore was not given`,
+    `tenant ${tenantId} is on plan ${JSON.stringify(plan)}, which createTenantStore was not given: add it to plans, or set another with tenants.set`,
     { details: { tenantId, plan } },
   );
 }

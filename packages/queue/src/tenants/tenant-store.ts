@@ -73,12 +73,11 @@ class RedisTenantStore extends LifecycleComponent implements TenantStore {
     this.#options = options;
     this.lifecycle = new Lifecycle({
       name: this.name,
-      open: async (closers) => {
-        const opened = openRedis(this.#options.connection);
-        closers.push(() => opened.close());
-        prepareScripts(opened.client);
-        await opened.client.hlen(this.#key("tenants"));
-        this.#client = opened.client;
+      open: async (closers, signal) => {
+        const { connection, logger } = this.#options;
+        const client = await openRedis(connection, { closers, signal, logger });
+        prepareScripts(client);
+        this.#client = client;
       },
     });
   }

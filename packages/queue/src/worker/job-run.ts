@@ -56,13 +56,16 @@ export async function runJob(
   const { backend, gate, settles, shared } = parts;
   const { options, outcomes, cancellations, running, histograms } = shared;
   const { queue } = options;
-  await assertStartsLeft(job, gate, options.maxStarts);
+  // Most runs are proven to be in order without asking anybody: they wait for nothing here.
+  if (job.attemptsStarted > options.maxStarts) {
+    await assertStartsLeft(job, gate, options.maxStarts);
+  }
   const taskId = job.id ?? "";
   const { tenantId } = envelope;
   const allocation = await queue.options.tenants.allocation(tenantId, queue.role);
   const inHand: RunInHand = { job, token: token ?? "", backend, gate };
   const run = runOf(job, tenantId);
-  if (!(await holdsSlot(parts, run, allocation))) {
+  if (!isProven(parts, run) && !(await acquire(parts, run, allocation))) {
     outcomes.putOff({ taskId, tenantId }, "slot");
     return giveBack(inHand, { tenantId, limits: allocation.limits });
   }
@@ -99,16 +102,23 @@ export async function runJob(
   }
 }
 
-/** Whether the run holds a slot, or is to end at once because its task was cancelled. */
-async function holdsSlot(
-  { worker, gate, shared: { cancellations } }: JobRunParts,
+/** Whether the run was admitted with a slot, or is to end at once because its task was cancelled. */
+function isProven(
+  { worker, shared: { cancellations } }: JobRunParts,
+  { jobId, attempt }: SettledRun,
+): boolean {
+  const grant = worker.grants.get(jobId);
+  worker.grants.delete(jobId);
+  if (worker.cancelled.delete(jobId)) cancellations.add(jobId);
+  return grant === attempt || cancellations.has(jobId);
+}
+
+/** Asks for a slot. @returns false when the tenant has none to give. */
+async function acquire(
+  { gate, shared: { cancellations } }: JobRunParts,
   run: SettledRun,
   { limits }: TenantAllocation,
 ): Promise<boolean> {
-  const grant = worker.grants.get(run.jobId);
-  worker.grants.delete(run.jobId);
-  if (worker.cancelled.delete(run.jobId)) cancellations.add(run.jobId);
-  if (grant === run.attempt || cancellations.has(run.jobId)) return true;
   const slot = await gate.acquire(run, limits);
   if (slot === "cancelled") cancellations.add(run.jobId);
   return slot !== "refused";

@@ -5,9 +5,13 @@ import type { Children } from "./children.ts";
 
 /** One task as a handler sees it. */
 export interface Task<Input> {
+  /** Unique in its queue. */
   taskId: string;
+  /** Whose task it is. */
   tenantId: string;
+  /** Role of the queue that it came from. */
   role: string;
+  /** What was added, as the queue's `input` schema gives it. */
   data: Input;
   /** Try, the first is 1. */
   attempt: number;
@@ -18,10 +22,13 @@ export interface Task<Input> {
   fence: number;
   /** What the tenant may do, with its model and adapter overrides. */
   allocation: TenantAllocation;
+  /** What it was added with; in every line of `context.logger`. */
   labels: Readonly<Record<string, string>>;
+  /** W3C trace context of the `add`. */
   traceparent: string | undefined;
 }
 
+/** Options of {@link TaskContext.awaitCallback}. */
 export interface AwaitCallbackOptions {
   /** How long to wait, in milliseconds. @default 3_600_000 */
   timeoutMs?: number | undefined;

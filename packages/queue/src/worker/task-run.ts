@@ -66,7 +66,9 @@ export function runTask(parts: TaskRunParts): Promise<unknown> {
 async function execute(parts: TaskRunParts): Promise<unknown> {
   const { run, envelope, options, allocation } = parts;
   const { queue } = options;
-  const input = await check("millrace.validate_input", queue.options.input, envelope.data);
+  const input = queue.options.input
+    ? await check("millrace.validate_input", queue.options.input, envelope.data)
+    : { value: envelope.data };
   if ("problems" in input) {
     // What is stored does not change: a retry would fail the same way.
     throw new UnrecoverableError(`QUEUE_INPUT_INVALID: ${input.problems.join("; ")}`);
@@ -86,19 +88,20 @@ async function execute(parts: TaskRunParts): Promise<unknown> {
   const context = createContext(parts, task, timeout);
   const handled = Promise.resolve().then(() => options.handler(task, context));
   const result = await raceSignals(handled, parts, timeout);
+  if (!queue.options.output) return result;
   const output = await check("millrace.validate_output", queue.options.output, result);
   if ("problems" in output) {
     throw queueError(
       "QUEUE_OUTPUT_INVALID",
-      `the handler of ${queue.role} returned something else than its schema says: ${output.problems.join("; ")}`,
+      `the handler of ${queue.role} returned something else than its schema says (${output.problems.join("; ")}): mend the handler, or createQueue's output`,
     );
   }
   return output.value;
 }
 
-/** Validates in a span of its own; without a schema there is nothing to do. */
-function check(span: string, schema: StandardSchema<unknown> | undefined, value: unknown) {
-  return schema === undefined ? { value } : inSpan(span, {}, () => validate(schema, value));
+/** Validates in a span of its own. */
+function check(span: string, schema: StandardSchema<unknown>, value: unknown) {
+  return inSpan(span, {}, () => validate(schema, value));
 }
 
 function createContext(
@@ -180,41 +183,39 @@ function taskLogger({ options, envelope }: TaskRunParts, task: Task<unknown>): L
 }
 
 /** The handler's end, or the first reason not to wait for it. */
-async function raceSignals(
+function raceSignals(
   handled: Promise<unknown>,
   { signal, shutdown, options, run }: TaskRunParts,
   timeout: AbortSignal | undefined,
 ): Promise<unknown> {
-  // A handler that ends after its run was given up has nobody left to tell.
-  handled.catch(() => {});
-  const cleanups: Array<() => void> = [];
-  const on = (source: AbortSignal, toError: () => Error) =>
-    new Promise<never>((_, reject) => {
-      const listener = () => reject(toError());
-      if (source.aborted) listener();
-      source.addEventListener("abort", listener, { once: true });
+  return new Promise((resolve, reject) => {
+    const cleanups: Array<() => void> = [];
+    const end = (settle: () => void) => {
+      for (const cleanup of cleanups) cleanup();
+      settle();
+    };
+    const endOn = (source: AbortSignal, toError: () => Error) => {
+      const listener = () => end(() => reject(toError()));
+      source.addEventListener("abort", listener);
       cleanups.push(() => source.removeEventListener("abort", listener));
-    });
-  const contenders = [
-    handled,
-    on(shutdown, () => new PutOff({ kind: "shutdown" })),
-    on(signal, () => asError(signal.reason)),
-  ];
-  if (timeout) {
-    contenders.push(
-      on(timeout, () =>
+      if (source.aborted) listener();
+    };
+    endOn(shutdown, () => new PutOff({ kind: "shutdown" }));
+    endOn(signal, () => asError(signal.reason));
+    if (timeout) {
+      endOn(timeout, () =>
         queueError(
           "QUEUE_TASK_TIMED_OUT",
           `task ${run.taskId} ran longer than ${options.timeoutMs} ms: raise timeoutMs or stop sooner on context.signal`,
         ),
-      ),
+      );
+    }
+    // A handler that ends after its run was given up has nobody left to tell.
+    handled.then(
+      (result) => end(() => resolve(result)),
+      (error: unknown) => end(() => reject(error)),
     );
-  }
-  try {
-    return await Promise.race(contenders);
-  } finally {
-    for (const cleanup of cleanups) cleanup();
-  }
+  });
 }
 
 function asError(reason: unknown): Error {

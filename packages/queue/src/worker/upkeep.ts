@@ -6,6 +6,8 @@ const LEADER_INTERVAL_MS = 800;
 const FOLLOWER_INTERVAL_MS = 2_000;
 const TTL_MS = 15_000;
 const LEADER_MS = 3_000;
+/** Of so many reconciliations one looks at every staged task, whatever the numbers say. */
+const THOROUGH_EVERY = 60;
 
 export interface UpkeepParts {
   partition: OpenPartition;
@@ -27,6 +29,7 @@ export class Upkeep {
   #timer: NodeJS.Timeout | undefined;
   #working: Promise<void> = Promise.resolve();
   #reconciledAt = 0;
+  #reconciliations = 0;
   #isClosed = false;
 
   constructor(parts: UpkeepParts) {
@@ -75,7 +78,7 @@ export class Upkeep {
     if (performance.now() - this.#reconciledAt < reconcileIntervalMs) return;
     this.#reconciledAt = performance.now();
     await finishMoves();
-    const result = await partition.reconcile();
+    const result = await partition.reconcile(++this.#reconciliations % THOROUGH_EVERY === 0);
     if (result.freed + result.dropped + result.staged > 0) {
       logger.info({ ...result, queue: partition.name }, "reconciled the gate with BullMQ");
     }

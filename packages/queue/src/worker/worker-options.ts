@@ -39,6 +39,7 @@ export interface QueueWorkerOptions<Input, Output> {
 const custom = <Value extends object>(expected: string) =>
   z.custom<Value>((value) => typeof value === "object" && value !== null, `expected ${expected}`);
 
+/** Validates {@link QueueWorkerOptions} and fills in defaults. */
 export const queueWorkerOptionsSchema = z.strictObject({
   queue: custom<Queue>("what createQueue returned"),
   handler: z.custom<TaskHandler<unknown, unknown>>(

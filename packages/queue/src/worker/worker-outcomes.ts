@@ -1,6 +1,7 @@
 import { type Listener, type Logger, TypedEmitter } from "@millrace/core";
 import type { WorkerCounters } from "../metrics.ts";
 
+/** What a worker tells its listeners. */
 export type QueueWorkerEvents = {
   /** When a task is done. */
   "task:completed": { taskId: string; tenantId: string; result: unknown };

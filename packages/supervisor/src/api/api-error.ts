@@ -1,23 +1,22 @@
 import { type Logger, MillraceError } from "@millrace/core";
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { SupervisorErrorCode } from "../errors.ts";
-import { type ApiAnswer, answerJson } from "./api-message.ts";
 
 /** A refusal with the status it is answered with. */
 export class ApiError extends Error {
-  readonly status: number;
+  readonly status: ContentfulStatusCode;
   readonly code: string;
-  readonly headers: Record<string, string>;
 
-  constructor(status: number, code: string, message: string, headers: Record<string, string> = {}) {
+  constructor(status: ContentfulStatusCode, code: string, message: string) {
     super(message);
     this.name = "ApiError";
     this.status = status;
     this.code = code;
-    this.headers = headers;
   }
 }
 
-const STATUS_BY_CODE: Partial<Record<SupervisorErrorCode, number>> = {
+const STATUS_BY_CODE: Partial<Record<SupervisorErrorCode, ContentfulStatusCode>> = {
   SUPERVISOR_PROCESS_UNKNOWN: 404,
   SUPERVISOR_INSTANCE_UNKNOWN: 404,
   SUPERVISOR_OPERATION_UNKNOWN: 404,
@@ -29,11 +28,10 @@ const STATUS_BY_CODE: Partial<Record<SupervisorErrorCode, number>> = {
 };
 
 /** The answer to anything that was thrown: what callers did wrong in words, what we did in a log. */
-export function answerError(error: unknown, path: string, logger: Logger): ApiAnswer {
+export function answerError(context: Context, error: unknown, logger: Logger): Response {
   if (error instanceof ApiError) {
-    const { code, message, status, headers } = error;
-    const answer = answerJson({ error: { code, message, details: {} } }, status);
-    return { ...answer, headers: { ...answer.headers, ...headers } };
+    const { code, message, status } = error;
+    return context.json({ error: { code, message, details: {} } }, status);
   }
   if (MillraceError.is(error)) {
     const status =
@@ -41,11 +39,11 @@ export function answerError(error: unknown, path: string, logger: Logger): ApiAn
       (error.code === "CONFIG_INVALID" ? 400 : 500);
     if (status !== 500) {
       const { code, message, details } = error;
-      return answerJson({ error: { code, message, details } }, status);
+      return context.json({ error: { code, message, details } }, status);
     }
   }
-  logger.error({ err: error, path }, "a management API request failed");
-  return answerJson(
+  logger.error({ err: error, path: context.req.path }, "a management API request failed");
+  return context.json(
     { error: { code: "INTERNAL", message: "internal error, see the log", details: {} } },
     500,
   );

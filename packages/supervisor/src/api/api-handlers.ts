@@ -1,52 +1,41 @@
-import type { ResolvedApiOptions } from "../options/supervisor-options.ts";
+import type { Context } from "hono";
 import type { Operation } from "../scaling/operation.ts";
 import type { ApiBackend } from "./api-backend.ts";
 import { ApiError } from "./api-error.ts";
-import { type ApiAnswer, type ApiRequest, answerJson } from "./api-message.ts";
 import { streamEvents } from "./event-stream.ts";
 import type { RouteKey } from "./api-scopes.ts";
 import { scaleRequestSchema } from "./scale-request.ts";
 
-/** A request with what its path says. */
-interface ApiCall {
-  request: ApiRequest;
-  /** Empty where the path has none. */
-  name: string;
-  id: string;
-}
-
 /** Answers the requests of one route. */
-export type ApiHandler = (call: ApiCall) => ApiAnswer | Promise<ApiAnswer>;
+type ApiHandler = (context: Context) => Response | Promise<Response>;
 
 const MAX_LOG_LINES = 10_000;
 
 /** What answers each route, by method and path. */
-export function createHandlers(
-  backend: ApiBackend,
-  { maxBodyBytes }: ResolvedApiOptions,
-): Record<RouteKey, ApiHandler> {
+export function createHandlers(backend: ApiBackend): Record<RouteKey, ApiHandler> {
   const { fleet } = backend;
   return {
-    "get /api/v1/health": () => answerJson({ status: "healthy" }),
-    "get /api/v1/ready": () => {
+    "get /api/v1/health": (context) => context.json({ status: "healthy" }),
+    "get /api/v1/ready": (context) => {
       const readiness = backend.readiness();
-      return answerJson(readiness, readiness.ready ? 200 : 503);
+      return context.json(readiness, readiness.ready ? 200 : 503);
     },
-    "get /api/v1/openapi.json": async () => {
+    "get /api/v1/openapi.json": async (context) => {
       const { openApiDocument } = await import("./openapi.ts");
-      return answerJson(openApiDocument());
+      return context.json(openApiDocument());
     },
-    "get /api/v1/processes": ({ request }) => {
+    "get /api/v1/processes": (context) => {
       const processes = backend.statuses();
-      if (request.query.get("flat") !== "true") return answerJson({ processes });
+      if (context.req.query("flat") !== "true") return context.json({ processes });
       const flat = processes.flatMap(({ instances }) =>
         instances.map(({ name, state, pid, uptime }) => ({ name, state, pid, uptime })),
       );
-      return answerJson(flat);
+      return context.json(flat);
     },
-    "get /api/v1/processes/{name}": ({ name }) => answerJson(backend.statusOf(name)),
-    "post /api/v1/processes/{name}/scale": async ({ request, name }) => {
-      const target = await readScaleRequest(request, maxBodyBytes);
+    "get /api/v1/processes/{name}": (context) => context.json(backend.statusOf(nameOf(context))),
+    "post /api/v1/processes/{name}/scale": async (context) => {
+      const name = nameOf(context);
+      const target = await readScaleRequest(context);
       const { scale: current } = backend.statusOf(name);
       const { step, delayMs } = target;
       const operation = fleet.scale(name, target, { step, delayMs }, "api");
@@ -59,58 +48,63 @@ export function createHandlers(
         message: `Scaling from ${current} to ${desired} instances`,
         operation: operation.id,
       };
-      return answerJson(answer, 202);
+      return context.json(answer, 202);
     },
-    "post /api/v1/processes/{name}/start": ({ name }) =>
-      accept(name, "starting", fleet.start(name, "started over the API")),
-    "post /api/v1/processes/{name}/stop": ({ name }) =>
-      accept(name, "stopping", fleet.stop(name, "stopped over the API")),
-    "post /api/v1/processes/{name}/restart": ({ name }) =>
-      accept(name, "restarting", fleet.restart(name, "restarted over the API")),
-    "post /api/v1/processes/{name}/rollout": ({ name }) =>
-      accept(name, "rolling-out", backend.rollout(name)),
-    "post /api/v1/processes/{name}/rollback": ({ name }) =>
-      accept(name, "rolling-back", backend.rollback(name)),
-    "get /api/v1/processes/{name}/logs": ({ request, name }) => {
-      const limit = readLimit(request);
+    "post /api/v1/processes/{name}/start": (context) =>
+      accept(context, "starting", (name) => fleet.start(name, "started over the API")),
+    "post /api/v1/processes/{name}/stop": (context) =>
+      accept(context, "stopping", (name) => fleet.stop(name, "stopped over the API")),
+    "post /api/v1/processes/{name}/restart": (context) =>
+      accept(context, "restarting", (name) => fleet.restart(name, "restarted over the API")),
+    "post /api/v1/processes/{name}/rollout": (context) =>
+      accept(context, "rolling-out", (name) => backend.rollout(name)),
+    "post /api/v1/processes/{name}/rollback": (context) =>
+      accept(context, "rolling-back", (name) => backend.rollback(name)),
+    "get /api/v1/processes/{name}/logs": (context) => {
+      const name = nameOf(context);
+      const limit = readLimit(context);
       const logs = backend.logs(name, limit).toReversed();
-      return answerJson({ process: name, limit, count: logs.length, logs });
+      return context.json({ process: name, limit, count: logs.length, logs });
     },
-    "get /api/v1/logs": ({ request }) => {
-      const limit = readLimit(request);
+    "get /api/v1/logs": (context) => {
+      const limit = readLimit(context);
       const logs = [...fleet.processes.keys()]
         .flatMap((name) => backend.logs(name, limit))
         .toSorted((left, right) => (left.time < right.time ? 1 : -1))
         .slice(0, limit);
-      return answerJson({ limit, count: logs.length, logs });
+      return context.json({ limit, count: logs.length, logs });
     },
-    "get /api/v1/processes/{name}/explain": ({ name }) => answerJson(backend.explain(name)),
-    "get /api/v1/processes/{name}/runs": ({ request, name }) => {
-      const limit = readLimit(request);
-      const process = fleet.process(name).name;
+    "get /api/v1/processes/{name}/explain": (context) =>
+      context.json(backend.explain(nameOf(context)) as object),
+    "get /api/v1/processes/{name}/runs": (context) => {
+      const limit = readLimit(context);
+      const process = fleet.process(nameOf(context)).name;
       const runs = backend.runs.of(process).slice(-limit).toReversed();
-      return answerJson({ process, limit, count: runs.length, runs });
+      return context.json({ process, limit, count: runs.length, runs });
     },
-    "get /api/v1/operations/{id}": ({ id }) => answerJson(fleet.operation(id).status()),
-    "post /api/v1/operations/{id}/cancel": ({ id }) => {
-      const operation = fleet.operation(id);
+    "get /api/v1/operations/{id}": (context) => context.json(operationOf(context).status()),
+    "post /api/v1/operations/{id}/cancel": (context) => {
+      const operation = operationOf(context);
       operation.cancel();
-      return answerJson(operation.status());
+      return context.json(operation.status());
     },
     ...scheduleHandlers(backend),
-    "get /api/v1/events": ({ request }) =>
-      streamEvents(backend.journal, request.header("last-event-id"), request.signal),
-    "get /api/v1/autoscaler": () => answerJson({ decisions: backend.decisions() }),
-    "get /api/v1/external/{name}": ({ name }) => {
-      const { desired, current } = fleet.process(name);
-      return answerJson({ process: name, desired, current });
+    "get /api/v1/events": ({ req }) =>
+      streamEvents(backend.journal, req.header("last-event-id"), req.raw.signal),
+    "get /api/v1/autoscaler": (context) => context.json({ decisions: backend.decisions() }),
+    "get /api/v1/external/{name}": (context) => {
+      const { name, desired, current } = fleet.process(nameOf(context));
+      return context.json({ process: name, desired, current });
     },
-    "get /metrics": async () => ({
-      status: 200,
-      headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" },
-      body: await backend.metricsText(),
-    }),
+    "get /metrics": async (context) =>
+      context.text(await backend.metricsText(), 200, {
+        "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
+      }),
   };
+
+  function operationOf({ req }: Context): Operation {
+    return fleet.operation(req.param("id") ?? "");
+  }
 }
 
 type ScheduleKey = Extract<RouteKey, `${string}/schedule${string}`>;
@@ -119,40 +113,50 @@ function scheduleHandlers({
   schedules,
 }: ApiBackend): Record<ScheduleKey | "get /api/v1/schedules", ApiHandler> {
   return {
-    "get /api/v1/schedules": () => answerJson({ schedules: schedules.statuses() }),
-    "get /api/v1/processes/{name}/schedule": ({ name }) => answerJson(schedules.of(name).status()),
-    "get /api/v1/processes/{name}/schedule/history": ({ request, name }) => {
-      const limit = readLimit(request);
+    "get /api/v1/schedules": (context) => context.json({ schedules: schedules.statuses() }),
+    "get /api/v1/processes/{name}/schedule": (context) =>
+      context.json(schedules.of(nameOf(context)).status()),
+    "get /api/v1/processes/{name}/schedule/history": (context) => {
+      const name = nameOf(context);
+      const limit = readLimit(context);
       const history = schedules.of(name).history.slice(-limit).toReversed();
-      return answerJson({ process: name, limit, count: history.length, history });
+      return context.json({ process: name, limit, count: history.length, history });
     },
-    "post /api/v1/processes/{name}/schedule/trigger": ({ name }) => {
-      const run = schedules.of(name).trigger("manual");
+    "post /api/v1/processes/{name}/schedule/trigger": (context) => {
+      const run = schedules.of(nameOf(context)).trigger("manual");
       const status = run.outcome === "skipped" ? "skipped" : "triggered";
-      return answerJson({ status, process: run.process, run }, 202);
+      return context.json({ status, process: run.process, run }, 202);
     },
-    "post /api/v1/processes/{name}/schedule/pause": ({ name }) => {
-      schedules.of(name).pause();
-      return answerJson(schedules.of(name).status());
+    "post /api/v1/processes/{name}/schedule/pause": (context) => {
+      const schedule = schedules.of(nameOf(context));
+      schedule.pause();
+      return context.json(schedule.status());
     },
-    "post /api/v1/processes/{name}/schedule/resume": ({ name }) => {
-      schedules.of(name).resume();
-      return answerJson(schedules.of(name).status());
+    "post /api/v1/processes/{name}/schedule/resume": (context) => {
+      const schedule = schedules.of(nameOf(context));
+      schedule.resume();
+      return context.json(schedule.status());
     },
   };
 }
 
-function accept(name: string, status: string, operation: Operation): ApiAnswer {
-  const message = `${status} ${name}`;
-  return answerJson({ status, process: name, operation: operation.id, message }, 202);
+function nameOf({ req }: Context): string {
+  return req.param("name") ?? "";
 }
 
-async function readScaleRequest(request: ApiRequest, maxBytes: number) {
-  const text = await request.readBody(maxBytes);
+function accept(context: Context, status: string, begin: (name: string) => Operation): Response {
+  const name = nameOf(context);
+  const operation = begin(name);
+  const message = `${status} ${name}`;
+  return context.json({ status, process: name, operation: operation.id, message }, 202);
+}
+
+async function readScaleRequest({ req }: Context) {
   let body: unknown;
   try {
-    body = JSON.parse(text);
-  } catch {
+    body = await req.json();
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
     throw new ApiError(
       400,
       "BODY_INVALID",
@@ -168,9 +172,9 @@ async function readScaleRequest(request: ApiRequest, maxBytes: number) {
   );
 }
 
-function readLimit({ query }: ApiRequest): number {
-  const text = query.get("limit");
-  const limit = text === null ? 100 : Number(text);
+function readLimit({ req }: Context): number {
+  const text = req.query("limit");
+  const limit = text === undefined ? 100 : Number(text);
   if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_LOG_LINES) return limit;
   throw new ApiError(
     400,

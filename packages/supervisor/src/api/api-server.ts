@@ -1,12 +1,15 @@
 import { chmodSync, unlinkSync } from "node:fs";
-import type { RequestListener, Server } from "node:http";
+import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { connect, isIPv6 } from "node:net";
+import { getRequestListener } from "@hono/node-server";
 import { messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { ResolvedApiOptions } from "../options/supervisor-options.ts";
-import type { ApiResponder } from "./api-message.ts";
 import { isLoopback } from "./loopback.ts";
-import { answerNode } from "./node-adapter.ts";
+
+/** Answers a request; `peer` is the address that it came from. */
+export type AnswerRequest = (request: Request, bindings: { peer: string }) => Promise<Response>;
 
 /** The management API on a socket. */
 export interface ApiServer {
@@ -20,16 +23,16 @@ const SOCKET_MODE = 0o600;
 
 /** @throws {@link MillraceError} `SUPERVISOR_API_UNPROTECTED`, `SUPERVISOR_API_LISTEN_FAILED` */
 export async function openApiServer(
-  respond: ApiResponder,
+  answer: AnswerRequest,
   options: ResolvedApiOptions,
 ): Promise<ApiServer> {
   refuseUnprotected(options);
+  const listener = getRequestListener((request, { incoming }) =>
+    answer(request, { peer: incoming.socket.remoteAddress ?? "unix" }),
+  );
   const servers: Server[] = [];
   const open = async (listen: (server: Server) => Promise<void>, where: string): Promise<void> => {
-    const server = createServer(
-      options,
-      (incoming, outgoing) => void answerNode(incoming, outgoing, respond),
-    );
+    const server = createServer(options, (incoming, outgoing) => void listener(incoming, outgoing));
     try {
       await listen(server);
     } catch (error) {
@@ -70,12 +73,10 @@ function refuseUnprotected({ host, tokens, socket, port }: ResolvedApiOptions): 
 }
 
 function createServer({ tls }: ResolvedApiOptions, listener: RequestListener): Server {
-  // Imported, node:http would read its WebSocket getter and load undici; see node-adapter.ts.
-  if (tls === undefined) return process.getBuiltinModule("node:http").createServer(listener);
+  if (tls === undefined) return createHttpServer(listener);
   const { key, cert, ca } = tls;
   const client = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true };
-  const https = process.getBuiltinModule("node:https");
-  return https.createServer({ key, cert, minVersion: "TLSv1.2", ...client }, listener);
+  return createHttpsServer({ key, cert, minVersion: "TLSv1.2", ...client }, listener);
 }
 
 function listenOnPort(

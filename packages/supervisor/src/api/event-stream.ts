@@ -1,5 +1,4 @@
 import type { EventJournal, JournalEntry } from "../event-journal.ts";
-import type { ApiAnswer } from "./api-message.ts";
 
 const KEEP_ALIVE_MS = 15_000;
 // Events that may wait for a slow reader before its connection is ended; it can come back.
@@ -10,7 +9,7 @@ export function streamEvents(
   journal: EventJournal,
   lastEventId: string | undefined,
   signal: AbortSignal,
-): ApiAnswer {
+): Response {
   const encoder = new TextEncoder();
   const ending = new AbortController();
   const end = (): void => ending.abort();
@@ -47,7 +46,9 @@ export function streamEvents(
     },
     { highWaterMark: 1 },
   );
-  return { status: 200, headers: { "Content-Type": "text/event-stream" }, body };
+  return new Response(body, {
+    headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store" },
+  });
 }
 
 function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array>): void {

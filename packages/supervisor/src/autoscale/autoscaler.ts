@@ -1,4 +1,5 @@
 import { type Logger, messageOf } from "@millrace/core";
+import type { Clock, Timer } from "../host/clock.ts";
 import type {
   AutoscaleContext,
   AutoscaleInput,
@@ -20,6 +21,7 @@ export interface AutoscaleTarget {
   readonly process: string;
   readonly minScale: number;
   readonly maxScale: number;
+  readonly clock: Clock;
   context(): AutoscaleContext;
   /** Whether something else is changing the process: then nothing is decided. */
   isBusy(): boolean;
@@ -34,7 +36,7 @@ export class Autoscaler {
   readonly #onDecision: (decision: AutoscaleDecision) => void;
   readonly #decisions: AutoscaleDecision[] = [];
   #history: DecisionHistory = EMPTY_HISTORY;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #running: Promise<void> | undefined;
   #closed = false;
   #lastId = 0;
@@ -63,7 +65,7 @@ export class Autoscaler {
   /** Decides now: somebody knows that work has come. */
   wake(): Promise<void> {
     if (this.#closed) return Promise.resolve();
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     this.#running ??= this.#decideOnce().finally(() => {
       this.#running = undefined;
       this.#schedule();
@@ -73,13 +75,14 @@ export class Autoscaler {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     await this.#running;
   }
 
   #schedule(): void {
     if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.wake(), this.#options.intervalMs);
+    const { clock } = this.#target;
+    this.#timer = clock.setTimeout(() => void this.wake(), this.#options.intervalMs);
     this.#timer.unref();
   }
 
@@ -127,10 +130,11 @@ export class Autoscaler {
   }
 
   async #ask(input: AutoscaleInput, context: AutoscaleContext): Promise<InputOpinion> {
-    let timer: NodeJS.Timeout | undefined;
+    let timer: Timer | undefined;
     try {
       const late = new Promise<undefined>((resolve) => {
-        timer = setTimeout(() => resolve(undefined), Math.max(1_000, this.#options.intervalMs));
+        const patienceMs = Math.max(1_000, this.#options.intervalMs);
+        timer = this.#target.clock.setTimeout(() => resolve(undefined), patienceMs);
       });
       return { input: input.name, reading: await Promise.race([input.read(context), late]) };
     } catch (error) {
@@ -140,7 +144,7 @@ export class Autoscaler {
       );
       return { input: input.name, reading: undefined };
     } finally {
-      clearTimeout(timer);
+      timer?.close();
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Logger } from "@millrace/core";
 import type { Fleet } from "../fleet.ts";
 import type { Instance } from "../process/instance.ts";
-import type { ResourceUsage } from "../supervisor-status.ts";
+import type { ResourceUsage } from "../process/resource-usage.ts";
 import { Autoscaler } from "./autoscaler.ts";
 import { CpuMeter } from "./cpu-meter.ts";
 import type { AutoscaleDecision } from "./decision.ts";
@@ -22,11 +22,12 @@ export class Autoscalers {
     for (const [name, process] of fleet.processes) {
       const { autoscale, minScale, maxScale } = process.spec.options;
       if (autoscale === undefined) continue;
-      const meter = new CpuMeter();
+      const meter = new CpuMeter(process.clock);
       const target = {
         process: name,
         minScale,
         maxScale,
+        clock: process.clock,
         isBusy: () => process.operations.activeKinds.some((kind) => kind !== "scale"),
         scale: (desired: number, reason: string) => fleet.scale(name, desired, {}, reason),
         context: () => {
@@ -34,7 +35,7 @@ export class Autoscalers {
           const usages = active.map((instance) => services.usage(instance));
           return {
             process: name,
-            nowMs: Date.now(),
+            nowMs: process.clock.now(),
             current: process.desired,
             ready: active.filter(({ state }) => state === "ready").length,
             busy: active.reduce((sum, { busy }) => sum + (busy ?? 0), 0),

@@ -1,17 +1,23 @@
+import type { Clock } from "../host/clock.ts";
 import type { ManagedProcess } from "../scaling/managed-process.ts";
 import type { Instance } from "../process/instance.ts";
-import type { ResourceUsage } from "../supervisor-status.ts";
+import type { ResourceUsage } from "../process/resource-usage.ts";
 
 /** Turns the growing processor times of a process's instances into cores used since the last look. */
 export class CpuMeter {
+  readonly #clock: Clock;
   #last: { atMs: number; seconds: WeakMap<Instance, number> } | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Cores since the last call, without the boot of instances that are not ready. */
   read(
     process: ManagedProcess,
     usage: (instance: Instance) => ResourceUsage | undefined,
   ): number | undefined {
-    const nowMs = performance.now();
+    const nowMs = this.#clock.monotonicMs();
     const last = this.#last;
     const seconds = new WeakMap<Instance, number>();
     let used = 0;

@@ -1,6 +1,8 @@
+import type { SupervisorHost } from "../host/supervisor-host.ts";
 import type { ResolvedProbe } from "../options/probe-options.ts";
 import { interpolate, type Variables } from "../process/interpolate.ts";
-import { execProbe, type ExecProbeContext } from "./exec-probe.ts";
+import type { CommandPlace } from "../process/run-command.ts";
+import { execProbe } from "./exec-probe.ts";
 import { fileProbe } from "./file-probe.ts";
 import { httpProbe } from "./http-probe.ts";
 import { type ChildSignals, ipcHeartbeatProbe, ipcReadyProbe } from "./ipc-probe.ts";
@@ -10,17 +12,18 @@ import { tcpProbe } from "./tcp-probe.ts";
 /** What a probe may depend on: the one instance it watches. */
 export interface ProbeSubject {
   variables: Variables;
-  context: ExecProbeContext;
+  context: CommandPlace;
   signals: ChildSignals;
   /** When the run began, in milliseconds since the epoch. */
   startedAtMs: number;
+  host: SupervisorHost;
 }
 
 /** Makes the probe of one instance from the options of its process. */
 export function createProbe(
   options: ResolvedProbe,
   role: "startup" | "readiness" | "liveness",
-  { variables, context, signals, startedAtMs }: ProbeSubject,
+  { variables, context, signals, startedAtMs, host }: ProbeSubject,
 ): Probe {
   const fill = (text: string): string => interpolate(text, variables);
   switch (options.type) {
@@ -37,12 +40,12 @@ export function createProbe(
         bodyIncludes: options.bodyIncludes,
       });
     case "exec":
-      return execProbe(options.command.map(fill), context);
+      return execProbe(options.command.map(fill), context, options.timeoutMs, host);
     case "file":
       return fileProbe(fill(options.path), startedAtMs);
     case "ipc":
       return role === "liveness"
-        ? ipcHeartbeatProbe(signals, options.timeoutMs)
+        ? ipcHeartbeatProbe(signals, options.timeoutMs, host.clock)
         : ipcReadyProbe(signals);
     default:
       return options satisfies never;

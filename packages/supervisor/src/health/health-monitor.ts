@@ -35,17 +35,23 @@ export class HealthMonitor {
 
   start(): void {
     const { startup } = this.#health;
+    const { clock } = this.#subject.host;
     if (startup === undefined) {
       this.#startRest();
       return;
     }
     const probe = createProbe(startup, "startup", this.#subject);
     const loop = this.#add(
-      new ProbeLoop(probe, startup, (passed, reason) => {
-        loop.stop();
-        if (passed) this.#startRest();
-        else this.#listeners.onDead(`startup probe failed: ${reason}`);
-      }),
+      new ProbeLoop(
+        probe,
+        startup,
+        (passed, reason) => {
+          loop.stop();
+          if (passed) this.#startRest();
+          else this.#listeners.onDead(`startup probe failed: ${reason}`);
+        },
+        clock,
+      ),
     );
     loop.start();
   }
@@ -62,6 +68,7 @@ export class HealthMonitor {
 
   #startRest(): void {
     const { readiness, liveness, startup } = this.#health;
+    const { clock } = this.#subject.host;
     if (readiness !== undefined) {
       const probe = createProbe(readiness, "readiness", this.#subject);
       this.#add(
@@ -72,6 +79,7 @@ export class HealthMonitor {
             if (passed) this.#listeners.onReady("readiness probe passed");
             else this.#listeners.onUnready(`readiness probe failed: ${reason}`);
           },
+          clock,
           EAGER_MS,
         ),
       ).start();
@@ -81,9 +89,14 @@ export class HealthMonitor {
     if (liveness === undefined) return;
     const probe = createProbe(liveness, "liveness", this.#subject);
     this.#add(
-      new ProbeLoop(probe, liveness, (passed, reason) => {
-        if (!passed) this.#listeners.onDead(`liveness probe failed: ${reason}`);
-      }),
+      new ProbeLoop(
+        probe,
+        liveness,
+        (passed, reason) => {
+          if (!passed) this.#listeners.onDead(`liveness probe failed: ${reason}`);
+        },
+        clock,
+      ),
     ).start();
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from "../host/clock.ts";
 import type { Probe } from "./probe.ts";
 
 /** What a child with an IPC channel said so far. */
@@ -17,9 +18,10 @@ export function ipcReadyProbe(signals: ChildSignals): Probe {
  * Fails when the child's last heartbeat is older than `timeoutMs`. Before the first one it passes: how
  * long a start may take is not its business.
  */
-export function ipcHeartbeatProbe(signals: ChildSignals, timeoutMs: number): Probe {
+export function ipcHeartbeatProbe(signals: ChildSignals, timeoutMs: number, clock: Clock): Probe {
   return () => {
-    const silentMs = performance.now() - (signals.lastHeartbeatMs ?? performance.now());
+    const nowMs = clock.monotonicMs();
+    const silentMs = nowMs - (signals.lastHeartbeatMs ?? nowMs);
     return Promise.resolve({
       passed: silentMs <= timeoutMs,
       reason: `no heartbeat for ${Math.round(silentMs)} ms`,

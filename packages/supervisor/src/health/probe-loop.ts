@@ -1,3 +1,4 @@
+import type { Clock, Timer } from "../host/clock.ts";
 import type { ResolvedProbe } from "../options/probe-options.ts";
 import type { Probe, ProbeAnswer } from "./probe.ts";
 
@@ -10,8 +11,11 @@ export class ProbeLoop {
   readonly #options: ResolvedProbe;
   readonly #onVerdict: OnVerdict;
   readonly #eagerMs: number;
-  #timer: NodeJS.Timeout | undefined;
-  #abort = new AbortController();
+  readonly #clock: Clock;
+  #timer: Timer | undefined;
+  /** Of the question that waits for its answer. */
+  #asking: AbortController | undefined;
+  #isStopped = false;
   #verdict: boolean | undefined;
   #streak = 0;
   #last: boolean | undefined;
@@ -21,11 +25,13 @@ export class ProbeLoop {
     probe: Probe,
     options: ResolvedProbe,
     onVerdict: OnVerdict,
+    clock: Clock,
     eagerMs = Number.POSITIVE_INFINITY,
   ) {
     this.#probe = probe;
     this.#options = options;
     this.#onVerdict = onVerdict;
+    this.#clock = clock;
     this.#eagerMs = eagerMs;
   }
 
@@ -34,38 +40,41 @@ export class ProbeLoop {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#abort.abort();
+    this.#timer?.close();
+    this.#isStopped = true;
+    this.#asking?.abort();
   }
 
   /** Asks now instead of at the next interval. */
   hurry(): void {
-    if (this.#timer === undefined || this.#abort.signal.aborted) return;
-    clearTimeout(this.#timer);
+    if (this.#timer === undefined || this.#isStopped) return;
+    this.#timer?.close();
     this.#schedule(0);
   }
 
   #schedule(delayMs: number): void {
-    this.#timer = setTimeout(() => void this.#ask(), delayMs);
+    this.#timer = this.#clock.setTimeout(() => void this.#ask(), delayMs);
     this.#timer.unref();
   }
 
   async #ask(): Promise<void> {
     this.#timer = undefined;
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), this.#options.timeoutMs);
-    const answer = await this.#probe(AbortSignal.any([timeout.signal, this.#abort.signal]));
-    clearTimeout(timer);
-    if (this.#abort.signal.aborted) return;
+    const asking = new AbortController();
+    this.#asking = asking;
+    const timer = this.#clock.setTimeout(() => asking.abort(), this.#options.timeoutMs);
+    const answer = await this.#probe(asking.signal);
+    timer.close();
+    this.#asking = undefined;
+    if (this.#isStopped) return;
     this.#count(answer);
     // The listener may have stopped this loop.
-    if (this.#aborted()) return;
+    if (this.#hasStopped()) return;
     const { intervalMs } = this.#options;
     this.#schedule(this.#verdict === true ? intervalMs : Math.min(intervalMs, this.#eagerMs));
   }
 
-  #aborted(): boolean {
-    return this.#abort.signal.aborted;
+  #hasStopped(): boolean {
+    return this.#isStopped;
   }
 
   #count(answer: ProbeAnswer): void {

@@ -1,6 +1,7 @@
 import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { Fleet } from "../fleet.ts";
+import type { Clock, Timer } from "../host/clock.ts";
 import type { ManagedProcess } from "../scaling/managed-process.ts";
 import { AcceptQueue } from "./accept-queue.ts";
 import { countOpenConnections } from "./open-connections.ts";
@@ -28,35 +29,39 @@ const MAX_SHARE = 0.05;
  */
 export class ConnectionWatch {
   readonly #fleet: Fleet;
+  readonly #clock: Clock;
   readonly #watched: Watched[];
-  #knockTimer: NodeJS.Timeout | undefined;
-  #idleTimer: NodeJS.Timeout | undefined;
+  #knockTimer: Timer | undefined;
+  #idleTimer: Timer | undefined;
   #isStopped = false;
 
   /** @throws {@link MillraceError} `SUPERVISOR_ON_DEMAND_UNSUPPORTED` */
-  constructor(fleet: Fleet, listeners: ReadonlyMap<string, SharedListener>) {
+  constructor(fleet: Fleet, listeners: ReadonlyMap<string, SharedListener>, clock: Clock) {
     this.#fleet = fleet;
+    this.#clock = clock;
     this.#watched = [...listeners].flatMap(([name, { fd, port }]) => {
       const process = fleet.process(name);
       const { onDemand } = process.spec.options.listen ?? {};
       if (onDemand === undefined) return [];
       const queue = AcceptQueue.of(fd);
       if (queue === undefined) throw unsupported(name);
-      return [{ process, port, queue, idleMs: onDemand.idleMs, busyAtMs: performance.now() }];
+      return [{ process, port, queue, idleMs: onDemand.idleMs, busyAtMs: clock.monotonicMs() }];
     });
   }
 
   start(): void {
     if (this.#watched.length === 0) return;
-    this.#knockTimer = setInterval(() => this.#listenForKnocks(), KNOCK_POLL_MS).unref();
+    this.#knockTimer = this.#clock
+      .setInterval(() => this.#listenForKnocks(), KNOCK_POLL_MS)
+      .unref();
     this.#scheduleIdleCheck(IDLE_POLL_MS);
   }
 
   stop(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
-    clearInterval(this.#knockTimer);
-    clearTimeout(this.#idleTimer);
+    this.#knockTimer?.close();
+    this.#idleTimer?.close();
     for (const { queue } of this.#watched) queue.close();
   }
 
@@ -65,7 +70,7 @@ export class ConnectionWatch {
       const { process, queue } = watched;
       if (process.desired > 0 || process.isStoppedByHand) continue;
       if ((queue.waiting() ?? 0) === 0) continue;
-      watched.busyAtMs = performance.now();
+      watched.busyAtMs = this.#clock.monotonicMs();
       try {
         this.#fleet.scale(process.name, 1, {}, "connection");
       } catch (error) {
@@ -76,14 +81,14 @@ export class ConnectionWatch {
   }
 
   #scheduleIdleCheck(delayMs: number): void {
-    this.#idleTimer = setTimeout(() => void this.#checkIdle(), delayMs).unref();
+    this.#idleTimer = this.#clock.setTimeout(() => void this.#checkIdle(), delayMs).unref();
   }
 
   async #checkIdle(): Promise<void> {
-    const startedAt = performance.now();
+    const startedAt = this.#clock.monotonicMs();
     for (const watched of this.#watched) await this.#letGoIfIdle(watched);
     if (this.#isStopped) return;
-    const spentMs = performance.now() - startedAt;
+    const spentMs = this.#clock.monotonicMs() - startedAt;
     const waitMs = Math.max(IDLE_POLL_MS, spentMs / MAX_SHARE);
     this.#scheduleIdleCheck(Math.min(waitMs, MAX_IDLE_POLL_MS));
   }
@@ -91,12 +96,12 @@ export class ConnectionWatch {
   async #letGoIfIdle(watched: Watched): Promise<void> {
     const { process, port, idleMs } = watched;
     if (idleMs === 0 || process.desired === 0 || process.isStoppedByHand) {
-      watched.busyAtMs = performance.now();
+      watched.busyAtMs = this.#clock.monotonicMs();
       return;
     }
     const open = await countOpenConnections(port);
     if (this.#isStopped) return;
-    const nowMs = performance.now();
+    const nowMs = this.#clock.monotonicMs();
     const isSettled = process.operations.activeKinds.length === 0;
     if (open > 0 || !isSettled) watched.busyAtMs = nowMs;
     else if (nowMs - watched.busyAtMs >= idleMs) {

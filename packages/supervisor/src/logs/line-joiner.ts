@@ -1,3 +1,5 @@
+import type { Clock, Timer } from "../host/clock.ts";
+
 /** How lines are joined. */
 export interface LineJoinerOptions {
   /** What the first line of every entry matches; without it continuations are told by their look. */
@@ -19,9 +21,11 @@ export class LineJoiner {
   readonly #options: LineJoinerOptions;
   readonly #onEntry: (text: string) => void;
   #lines: string[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  #timer: Timer | undefined;
 
-  constructor(options: LineJoinerOptions, onEntry: (text: string) => void) {
+  constructor(options: LineJoinerOptions, onEntry: (text: string) => void, clock: Clock) {
+    this.#clock = clock;
     this.#options = options;
     this.#onEntry = onEntry;
   }
@@ -29,14 +33,14 @@ export class LineJoiner {
   push(line: string): void {
     if (!this.#continues(line) || this.#lines.length >= this.#options.maxLines) this.flush();
     this.#lines.push(line);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.flush(), this.#options.flushMs);
+    this.#timer?.close();
+    this.#timer = this.#clock.setTimeout(() => this.flush(), this.#options.flushMs);
     this.#timer.unref();
   }
 
   /** Emits what is held back. */
   flush(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     if (this.#lines.length === 0) return;
     const text = this.#lines.join("\n");
     this.#lines = [];

@@ -20,6 +20,7 @@ export interface LogFileLimits {
 export class LogFile {
   readonly #path: string;
   readonly #limits: LogFileLimits;
+  readonly #onFailure: (error: unknown) => void;
   #queue: string[] = [];
   #queuedBytes = 0;
   #writing: Promise<void> | undefined;
@@ -29,12 +30,12 @@ export class LogFile {
   #closed = false;
   /** Lines that were not written because the disk was too slow or failed. */
   droppedLines = 0;
-  /** The last failure to write, for health and logs. */
-  failure: unknown;
 
-  constructor(path: string, limits: LogFileLimits) {
+  /** @param onFailure hears of lines that could not be written, and why. */
+  constructor(path: string, limits: LogFileLimits, onFailure: (error: unknown) => void = () => {}) {
     this.#path = path;
     this.#limits = limits;
+    this.#onFailure = onFailure;
   }
 
   write(line: string): void {
@@ -63,8 +64,8 @@ export class LogFile {
       try {
         await this.#append(lines);
       } catch (error) {
-        this.failure = error;
         this.droppedLines += lines.length;
+        this.#onFailure(error);
         await this.#handle?.close().catch(() => {});
         this.#handle = undefined;
       }

@@ -13,6 +13,7 @@ export interface LogEntry {
   fields?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** How serious a line is, as far as it can be told from its text. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** The newest lines of one instance, bounded by number and by size. */

@@ -1,4 +1,5 @@
-import type { Logger } from "@millrace/core";
+import { type Logger, LogThrottle, messageOf } from "@millrace/core";
+import { type Clock, timestamp } from "../host/clock.ts";
 import type { ResolvedProcessOptions } from "../options/process-schema.ts";
 import { detectLevel } from "./detect-level.ts";
 import { parseJsonLine } from "./json-line.ts";
@@ -18,6 +19,7 @@ export interface OutputLogOwner {
   process: string;
   instance: string;
   logger: Logger;
+  clock: Clock;
   onLine(entry: LogEntry): void;
 }
 
@@ -27,6 +29,7 @@ export class OutputLog {
   readonly #options: LogOptions;
   readonly #owner: OutputLogOwner;
   readonly #logger: Logger;
+  readonly #throttle: LogThrottle;
   readonly #splitters = new Map<"stdout" | "stderr", LineSplitter>();
   readonly #joiners = new Map<"stdout" | "stderr", LineJoiner>();
   #file: LogFile | undefined;
@@ -39,9 +42,10 @@ export class OutputLog {
     this.#owner = owner;
     this.ring = new LogRing(options.ringLines, MAX_RING_LENGTH);
     this.#logger = owner.logger.child({ process: owner.process, instance: owner.instance });
+    this.#throttle = new LogThrottle(this.#logger);
   }
 
-  /** Lines that a slow disk has cost so far. */
+  /** Lines that are not in the file: the disk was too slow, or would not take them. */
   get droppedLines(): number {
     return this.#droppedBefore + (this.#file?.droppedLines ?? 0);
   }
@@ -52,12 +56,19 @@ export class OutputLog {
     void this.#closeFile();
     this.#filePath = path;
     if (path === undefined) return;
-    this.#file = new LogFile(path, {
+    const limits = {
       maxBytes: this.#options.maxFileSize,
       maxAgeMs: this.#options.maxFileAgeMs,
       maxFiles: this.#options.maxFiles,
       maxQueuedBytes: MAX_QUEUED_FILE_BYTES,
-    });
+    };
+    this.#file = new LogFile(path, limits, (error) =>
+      this.#throttle.warn(
+        "file",
+        () => ({ err: error }),
+        `lines are not written to ${path} (${messageOf(error)}): free disk space, or make it writable for this user`,
+      ),
+    );
   }
 
   push(stream: "stdout" | "stderr", chunk: Buffer): void {
@@ -85,7 +96,11 @@ export class OutputLog {
   #receiver(stream: "stdout" | "stderr"): (line: string) => void {
     const { multiline } = this.#options;
     if (multiline === undefined) return (line) => this.#write(stream, line);
-    const joiner = new LineJoiner(multiline, (text) => this.#write(stream, text));
+    const joiner = new LineJoiner(
+      multiline,
+      (text) => this.#write(stream, text),
+      this.#owner.clock,
+    );
     this.#joiners.set(stream, joiner);
     return (line) => joiner.push(line);
   }
@@ -101,11 +116,11 @@ export class OutputLog {
   #write(stream: "stdout" | "stderr", line: string): void {
     let message = line;
     for (const pattern of this.#options.redact) message = message.replace(pattern, "[redacted]");
-    const { process, instance } = this.#owner;
+    const { process, instance, clock } = this.#owner;
     const parsed = this.#options.json ? parseJsonLine(message) : undefined;
     const entry: LogEntry = {
       sequence: ++this.#sequence,
-      time: new Date().toISOString(),
+      time: timestamp(clock),
       process,
       instance,
       stream,

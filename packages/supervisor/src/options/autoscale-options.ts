@@ -3,10 +3,13 @@ import { strictOptions } from "./strict-options.ts";
 
 /** What an input is told when it is asked. */
 export interface AutoscaleContext {
+  /** Name of the process. */
   process: string;
+  /** Unix time in milliseconds. */
   nowMs: number;
   /** Instances that exist now. */
   current: number;
+  /** Of them, how many are ready. */
   ready: number;
   /** Sum of the busy counts that instances reported. */
   busy: number;
@@ -52,7 +55,9 @@ export interface AutoscaleInput {
 /** At most so many instances, or percent of the current ones, per period. */
 export interface RatePolicy {
   type: "percent" | "instances";
+  /** Instances, or percent. */
   value: number;
+  /** In milliseconds. */
   periodMs: number;
 }
 
@@ -68,6 +73,7 @@ export interface ScalingRules {
 
 /** When and how an autoscaler changes the number of instances. */
 export interface AutoscaleOptions {
+  /** Who is asked; the largest opinion counts. At least one. */
   inputs: AutoscaleInput[];
   /** @default minScale of the process */
   min?: number | undefined;
@@ -83,7 +89,7 @@ export interface AutoscaleOptions {
   cooldownMs?: number | undefined;
   /** Active readings in a row that it takes to leave zero. @default 1 */
   activationSamples?: number | undefined;
-  /** Instances to hold at least once every input has failed so often in a row. */
+  /** Instances to hold at least, once every input has failed `afterFailures` times in a row. @default none */
   fallback?: { afterFailures: number; instances: number } | undefined;
   /** Decide and report, but change nothing. @default false */
   dryRun?: boolean | undefined;

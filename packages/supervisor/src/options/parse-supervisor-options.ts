@@ -1,5 +1,5 @@
 import { type ConfigProblem, configInvalid, messageOf, parseOptions } from "@millrace/core";
-import { availableCpus, availableMemory } from "../cgroup/cgroup-limits.ts";
+import type { HostCapacity } from "../cgroup/host-capacity.ts";
 import { interpolate } from "../process/interpolate.ts";
 import { planLaunch } from "../process/launch-plan.ts";
 import { findCycle } from "../scaling/dependency-order.ts";
@@ -14,17 +14,6 @@ import {
 } from "./supervisor-options.ts";
 
 const OWNER = "createSupervisor";
-
-/** What `${CPU_COUNT}` and memory budgets are computed from. */
-export interface HostCapacity {
-  cpuCount: number;
-  memoryBytes: number;
-}
-
-/** Processors and memory of the container or host. */
-export function readHostCapacity(): HostCapacity {
-  return { cpuCount: availableCpus(), memoryBytes: availableMemory() };
-}
 
 /**
  * Validates options, environment overrides and what they refer to.

@@ -27,13 +27,15 @@ export interface TcpProbe extends ProbeTiming {
 /** Passes when a GET is answered with an expected status. */
 export interface HttpProbe extends ProbeTiming {
   type: "http";
+  /** A number, or `"${PORT}"` and the like; left out with `socketPath`. */
   port?: number | string | undefined;
   /** A Unix socket instead of host and port. */
   socketPath?: string | undefined;
   /** @default "127.0.0.1" */
   host?: string | undefined;
-  /** @default "/" */
+  /** Path and query. @default "/" */
   path?: string | undefined;
+  /** Sent with each request. @default {} */
   headers?: Record<string, string> | undefined;
   /** Statuses that pass. @default every status from 200 to 399 */
   status?: number[] | undefined;
@@ -44,6 +46,7 @@ export interface HttpProbe extends ProbeTiming {
 /** Passes when a command exits with 0. No shell. */
 export interface ExecProbe extends ProbeTiming {
   type: "exec";
+  /** Program and arguments. */
   command: string[];
 }
 

@@ -33,73 +33,88 @@ export interface ProcessOptions {
   type?: "service" | "oneshot" | undefined;
   /** Wanted instances: a number or `"${CPU_COUNT}"`. @default 1 */
   scale?: number | string | undefined;
-  /** @default 0 */
+  /** Fewest instances that scaling may ask for. @default 0 */
   minScale?: number | undefined;
-  /** @default 100 */
+  /** Most instances that scaling may ask for. @default 100 */
   maxScale?: number | undefined;
-  /** Derives `scale` from the memory that the container or host has. */
+  /**
+   * Derives `scale` from the memory that the container or host has: `share` of it (0.8), divided by
+   * `perInstance` (bytes, or text as `"512MiB"`). @default none
+   */
   memory?: { perInstance: number | string; share?: number | undefined } | undefined;
   /**
    * `unless-stopped` is `always`, but what was stopped by hand stays down when the next supervisor
    * of the same `state` file starts. @default "always" for services, "never" for oneshots
    */
   restart?: RestartMode | undefined;
-  /** Waits between restarts after unstable runs. */
+  /** Random waits between restarts after unstable runs, from 0 up to a bound that doubles. */
   backoff?:
     | {
-        /** @default 100 */
+        /** First bound, in milliseconds. @default 100 */
         baseMs?: number | undefined;
-        /** @default 30_000 */
+        /** Largest bound, in milliseconds. @default 30_000 */
         capMs?: number | undefined;
-        /** Uptime from which a run counts as stable. @default 10_000 */
+        /** Uptime from which a run counts as stable, in milliseconds. @default 10_000 */
         minUptimeMs?: number | undefined;
         /** Unstable crashes in a row that make a `crashloop`. @default 5 */
         crashloopAfter?: number | undefined;
       }
     | undefined;
-  /** Restarts after unstable runs that all instances may spend together. @default 60 per 60_000 ms */
+  /**
+   * Restarts after unstable runs that all instances may spend together within `windowMs` milliseconds.
+   *
+   * @default { restarts: 60, windowMs: 60_000 }, or one per instance and `backoff.capMs` where that is more
+   */
   restartBudget?: { restarts: number; windowMs: number } | undefined;
   /** Unstable crashes in a row after which an instance stays down; 0 never gives up. @default 0 */
   giveUpAfter?: number | undefined;
-  /** @default [0] */
+  /** Exit codes that count as success. @default [0] */
   successCodes?: number[] | undefined;
   /** Signals that count as success when one of them ended an instance, as `SIGTERM`. @default [] */
   successSignals?: NodeJS.Signals[] | undefined;
-  /** @default [] */
+  /** Exit codes after which an instance is never started again. @default [] */
   noRestartCodes?: number[] | undefined;
   /** Signals after which an instance is never started again. @default [] */
   noRestartSignals?: NodeJS.Signals[] | undefined;
   /** How instances are stopped. */
   stop?:
     | {
-        /** @default "SIGTERM" */
+        /** Sent to the process group. @default "SIGTERM" */
         signal?: NodeJS.Signals | undefined;
         /** From the first step to SIGKILL, in milliseconds. @default 30_000 */
         timeoutMs?: number | undefined;
-        /** Run before the signal, with the instance's environment. No shell. */
+        /**
+         * Run before the signal, with the instance's environment; no shell. `timeoutMs` is in
+         * milliseconds, and never more than what is left of the stop. @default none, 10_000 ms
+         */
         preStop?: { command: string[]; timeoutMs?: number | undefined } | undefined;
       }
     | undefined;
   /** Commands to run around each run of an instance; what comes before a stop is `stop.preStop`. */
   hooks?: InstanceHooks | undefined;
+  /** Probes that tell whether an instance is ready and alive. @default ready once it runs */
   health?: HealthOptions | undefined;
   /** How long an instance may take to become ready, in milliseconds. @default 30_000 */
   readyTimeoutMs?: number | undefined;
   /** Added to the supervisor's environment; `undefined` removes a variable. */
   env?: Record<string, string | undefined> | undefined;
+  /** Working directory. @default that of this process */
   cwd?: string | undefined;
-  /** User name or id to run as. */
+  /** User name or id to run as. @default that of this process */
   user?: string | number | undefined;
   /** Group name or id to run as. @default the user's */
   group?: string | number | undefined;
-  /** Resident memory of an instance and its children from which it is replaced or killed. */
+  /**
+   * Resident memory of an instance and its children from which it is replaced or killed: bytes, or
+   * text as `"512MB"`. Linux only. @default no limit
+   */
   memoryLimit?:
     | number
     | string
     | {
-        /** Replaced through a drain from here on. */
+        /** Replaced through a drain from here on. @default none */
         soft?: number | string | undefined;
-        /** Killed from here on. */
+        /** Killed from here on. @default none */
         hard?: number | string | undefined;
         /**
          * Replaced already when its memory grows steadily and would reach the lower of the two
@@ -110,18 +125,19 @@ export interface ProcessOptions {
     | undefined;
   /** Processes to wait for: names, or names with a condition. @default condition "ready" */
   dependsOn?: string[] | Record<string, DependencyCondition> | undefined;
-  /** Run as a oneshot at these times instead of all the time. */
+  /** Run as a oneshot at these times, in cron's notation, instead of all the time. @default none */
   schedule?:
     | string
     | {
+        /** Five fields, or six with seconds first. */
         cron: string;
         /** IANA name. @default "UTC" */
         timezone?: string | undefined;
         /** What happens when the last run has not ended; `parallel` up to `maxScale`. @default "skip" */
         overlap?: "skip" | "queue" | "parallel" | undefined;
-        /** Stops a run after this time; 0 never. @default 0 */
+        /** Stops a run after this time, in milliseconds; 0 never. @default 0 */
         timeoutMs?: number | undefined;
-        /** Delays each run by a random time up to this. @default 0 */
+        /** Delays each run by a random time up to this, in milliseconds. @default 0 */
         jitterMs?: number | undefined;
         /**
          * Runs once at the start of a supervisor when times of the schedule passed while none ran,
@@ -132,7 +148,10 @@ export interface ProcessOptions {
         ping?: PingOptions | undefined;
       }
     | undefined;
-  /** A socket that the supervisor holds and every instance accepts on. */
+  /**
+   * A port, whose socket the supervisor holds and every instance accepts on: see `sharedListener` of
+   * `@millrace/supervisor/child`. @default none
+   */
   listen?:
     | number
     | {
@@ -141,7 +160,7 @@ export interface ProcessOptions {
         host?: string | undefined;
         /** @default 511 */
         backlog?: number | undefined;
-        /** Each instance binds the port itself instead: see the guide for what that loses. */
+        /** Each instance binds the port itself instead: see the guide for what that loses. @default false */
         reusePort?: boolean | undefined;
         /**
          * For a Node.js `module` that calls `listen` on `PORT` itself: instances are workers of
@@ -156,8 +175,9 @@ export interface ProcessOptions {
         onDemand?: boolean | { idleMs?: number | undefined } | undefined;
       }
     | undefined;
-  /** `${PORT}` of instance n is `base + n * step`. */
+  /** `${PORT}` of instance n is `base + n * step`. @default none, step 1 */
   ports?: { base: number; step?: number | undefined } | undefined;
+  /** Inputs that say how many instances there should be, or those with rules. @default none */
   autoscale?: AutoscaleInput[] | AutoscaleOptions | undefined;
   /** Says who is stopped on the way down. @default the unready, the idle, the less busy, the younger */
   victims?: ChooseVictims | undefined;
@@ -177,11 +197,12 @@ export interface ProcessOptions {
         progressDeadlineMs?: number | undefined;
       }
     | undefined;
+  /** What becomes of the lines that instances write. */
   logs?:
     | {
         /** Lines kept per instance for the API. @default 1_000 */
         ringLines?: number | undefined;
-        /** @default 65_536 */
+        /** Characters (UTF-16 units) from which a line is cut. @default 65_536 */
         maxLineLength?: number | undefined;
         /** How lines reach the logger. @default "structured" */
         forward?: "structured" | "prefixed" | "none" | undefined;
@@ -200,8 +221,9 @@ export interface ProcessOptions {
         multiline?:
           | boolean
           | {
+              /** Matches every first line. @default indentation and the usual words */
               start?: RegExp | undefined;
-              /** @default 100 */
+              /** Lines joined into one entry at most. @default 100 */
               maxLines?: number | undefined;
               /** Silence after which an entry is complete, in milliseconds. @default 200 */
               flushMs?: number | undefined;

@@ -75,7 +75,7 @@ export const processSchema = strictOptions({
   restartBudget: strictOptions({
     restarts: z.number().positive(),
     windowMs: z.number().positive(),
-  }).default({ restarts: 60, windowMs: 60_000 }),
+  }).optional(),
   giveUpAfter: z.int().min(0).default(0),
   successCodes: z.array(z.int().min(0).max(255)).default([0]),
   successSignals: z.array(signalSchema).default([]),

@@ -9,19 +9,21 @@ import { strictOptions } from "./strict-options.ts";
 export interface ApiToken {
   /** For the audit log; never secret. */
   name?: string | undefined;
+  /** At least 8 characters. */
   token: string;
-  /** @default ["read", "write"] */
+  /** `read` looks, `write` changes. @default ["read", "write"] */
   scopes?: Array<"read" | "write"> | undefined;
 }
 
 /** Where and for whom the management API is served. */
 export interface ApiOptions {
-  /** @default 9180; left out when `socket` is set */
+  /** Port to listen on, 0 takes a free one. @default 9180, none with `socket` */
   port?: number | undefined;
   /** Anything but a loopback address needs `tokens`. @default "127.0.0.1" */
   host?: string | undefined;
   /** Path of a Unix socket, created with mode 0600. */
   socket?: string | undefined;
+  /** Who may use it; a plain string may read and write. @default [], for loopback and sockets only */
   tokens?: Array<string | ApiToken> | undefined;
   /** PEM contents, as in `node:tls`. */
   tls?:
@@ -32,7 +34,7 @@ export interface ApiOptions {
         ca?: string | Buffer | undefined;
       }
     | undefined;
-  /** @default 65_536 */
+  /** Largest request body. @default 65_536 */
   maxBodyBytes?: number | undefined;
   /** Requests per second and peer address, with bursts of twice as many. @default 100 */
   requestsPerSecond?: number | undefined;
@@ -49,10 +51,11 @@ export interface SupervisorOptions {
   /** What has to be ready for `GET /api/v1/ready` and `ready.file`. @default every service */
   ready?:
     | {
+        /** Names. @default every service */
         processes?: string[] | undefined;
         /** Exists while all of them are ready. */
         file?: string | undefined;
-        /** @default "ready\n" */
+        /** What is in that file. @default "ready\n" */
         content?: string | undefined;
       }
     | undefined;

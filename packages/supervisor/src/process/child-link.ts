@@ -1,10 +1,12 @@
 import { parseChildMessage } from "../child/protocol.ts";
 import type { ChildSignals } from "../health/ipc-probe.ts";
+import type { Clock } from "../host/clock.ts";
 
 /** What the child of one run has said over IPC. */
 export class ChildLink {
   readonly signals: ChildSignals = { saidReady: false, lastHeartbeatMs: undefined };
   readonly #maxExtensionMs: number;
+  readonly #clock: Clock;
   #onDrained: () => void = () => {};
   #drained: Promise<void> | undefined;
   #extensionMs = 0;
@@ -14,7 +16,8 @@ export class ChildLink {
   eventLoopUtilisation: number | undefined;
 
   /** A child may put off its deadline by `maxExtensionMs`, all extensions together. */
-  constructor(maxExtensionMs: number) {
+  constructor(maxExtensionMs: number, clock: Clock) {
+    this.#clock = clock;
     this.#maxExtensionMs = maxExtensionMs;
   }
 
@@ -40,7 +43,7 @@ export class ChildLink {
         this.signals.saidReady = true;
         return true;
       case "heartbeat":
-        this.signals.lastHeartbeatMs = performance.now();
+        this.signals.lastHeartbeatMs = this.#clock.monotonicMs();
         this.busy = message.busy;
         this.eventLoopUtilisation = message.eventLoopUtilisation;
         break;

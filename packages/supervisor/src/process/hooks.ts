@@ -1,8 +1,9 @@
-import { MillraceError, sleep } from "@millrace/core";
+import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
+import { sleep } from "../host/clock.ts";
+import type { SupervisorHost } from "../host/supervisor-host.ts";
 import type { HookStage, ResolvedHook } from "../options/hook-options.ts";
-import { interpolate, type Variables } from "./interpolate.ts";
-import { type CommandOutcome, type CommandPlace, runCommand } from "./run-command.ts";
+import type { CommandOutcome, CommandPlace } from "./run-command.ts";
 
 /** One hook that was run, all its attempts together. */
 export interface HookRun {
@@ -24,16 +25,7 @@ export interface HookOwner {
   instance: string | undefined;
   place: CommandPlace;
   onHook(run: HookRun): void;
-}
-
-/** Hooks with the variables of one instance filled in. */
-export function fillHooks(hooks: readonly ResolvedHook[], variables: Variables): ResolvedHook[] {
-  const fill = (text: string): string => interpolate(text, variables);
-  return hooks.map((hook) => ({
-    ...hook,
-    command: hook.command.map(fill),
-    env: Object.fromEntries(Object.entries(hook.env).map(([name, value]) => [name, fill(value)])),
-  }));
+  host: SupervisorHost;
 }
 
 /**
@@ -67,19 +59,19 @@ export async function runHooks(
 async function runWithRetries(
   stage: HookStage,
   hook: ResolvedHook,
-  { process, instance, place }: HookOwner,
+  { process, instance, place, host }: HookOwner,
   signal: AbortSignal,
 ): Promise<HookRun> {
-  const startedAt = performance.now();
+  const startedAt = host.clock.monotonicMs();
   const env = { ...place.env, ...hook.env, MILLRACE_HOOK: stage };
   let attempts = 0;
   for (;;) {
     attempts++;
-    const result = await runCommand(hook.command, { ...place, env }, hook.timeoutMs, signal);
+    const result = await host.runCommand(hook.command, { ...place, env }, hook.timeoutMs, signal);
     if (result.outcome === "succeeded" || signal.aborted || attempts > hook.retries) {
-      const durationMs = performance.now() - startedAt;
+      const durationMs = host.clock.monotonicMs() - startedAt;
       return { process, instance, stage, command: hook.command, ...result, attempts, durationMs };
     }
-    await sleep(hook.retryDelayMs, signal).catch(() => {});
+    await sleep(host.clock, hook.retryDelayMs, signal);
   }
 }

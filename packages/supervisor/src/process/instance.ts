@@ -35,12 +35,16 @@ export class Instance {
     this.number = number;
     this.id = instanceId(spec.name, number);
     this.#services = services;
-    this.restarts = new RestartControl(spec, services.budget, services.turns);
-    this.track = new StateTrack(this.id, (from, to, reason) => this.#onMove(from, to, reason));
+    this.restarts = new RestartControl(spec, services);
+    const { clock } = services.host;
+    this.track = new StateTrack(this.id, clock, (from, to, reason) =>
+      this.#onMove(from, to, reason),
+    );
     this.log = new OutputLog(spec.options.logs, {
       process: spec.name,
       instance: this.id,
       logger: services.logger,
+      clock,
       onLine: (entry) => services.reports.onLine(entry),
     });
   }
@@ -149,6 +153,7 @@ export class Instance {
       spec: this.spec,
       instance: this.id,
       log: this.log,
+      host: this.#services.host,
       variables: () => this.#services.variables(this.spec, this.number),
     };
     const session: RunSession = new RunSession(plan, owner, {
@@ -182,7 +187,7 @@ export class Instance {
     if (this.state === "unhealthy") this.track.move("ready", reason);
     if (this.state !== "starting") return;
     this.startupMs = this.uptimeMs;
-    this.readyAtMs = Date.now();
+    this.readyAtMs = this.#services.host.clock.now();
     this.track.move("ready", reason);
     session.afterReady()?.catch((error: unknown) => {
       if (this.#session === session) void this.recycle(messageOf(error), "health");

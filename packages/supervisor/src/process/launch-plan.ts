@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { ResolvedHook } from "../options/hook-options.ts";
-import { fillHooks } from "./hooks.ts";
+import { fillHooks } from "./fill-hooks.ts";
 import { interpolate, type Variables } from "./interpolate.ts";
 import { hasIpc, type ProcessSpec } from "./process-spec.ts";
 import { resolveUser } from "./user-ids.ts";

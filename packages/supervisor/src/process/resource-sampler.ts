@@ -1,4 +1,4 @@
-import type { ResourceUsage } from "../supervisor-status.ts";
+import type { ResourceUsage } from "./resource-usage.ts";
 import { PAGE_BYTES, readChildPids, readProcStat, TICKS_PER_SECOND } from "./proc-stat.ts";
 
 /**

@@ -41,7 +41,8 @@ export type RestartDecision =
 
 /**
  * Decides what follows an exit: at once after a stable run, otherwise after a full-jitter wait whose
- * bound doubles with `level`. The level counts unstable crashes and decays by one per `minUptimeMs`
+ * bound doubles with `level`; once the bound is the cap, after all of it, because half of it on
+ * average would be two starts per cap. The level counts unstable crashes and decays by one per `minUptimeMs`
  * of uptime, so that one good run doesn't forgive a hundred bad ones.
  */
 export function decideRestart(
@@ -69,7 +70,7 @@ export function decideRestart(
   const bound = Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(level, 30));
   return {
     action: "restart",
-    delayMs: bound * random(),
+    delayMs: bound < backoff.capMs ? bound * random() : bound,
     level: next,
     crashloop: next >= backoff.crashloopAfter,
     stable,

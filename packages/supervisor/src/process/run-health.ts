@@ -1,6 +1,7 @@
 import { HealthMonitor } from "../health/health-monitor.ts";
 import type { ProbeSubject } from "../health/create-probe.ts";
-import { captureStack } from "../health/stack-capture.ts";
+import type { Timer } from "../host/clock.ts";
+import type { SupervisorHost } from "../host/supervisor-host.ts";
 import type { LogRing } from "../logs/log-ring.ts";
 import type { ResolvedProcessOptions } from "../options/process-schema.ts";
 import type { Run } from "./run.ts";
@@ -21,7 +22,8 @@ export class RunHealth {
   readonly #run: Run;
   readonly #ring: LogRing;
   readonly #listeners: RunHealthListeners;
-  readonly #readyTimer: NodeJS.Timeout;
+  readonly #host: SupervisorHost;
+  readonly #readyTimer: Timer;
   #monitor: HealthMonitor | undefined;
 
   constructor(
@@ -29,13 +31,15 @@ export class RunHealth {
     run: Run,
     ring: LogRing,
     listeners: RunHealthListeners,
+    host: SupervisorHost,
   ) {
     this.#options = options;
     this.#run = run;
     this.#ring = ring;
     this.#listeners = listeners;
+    this.#host = host;
     const { readyTimeoutMs } = options;
-    this.#readyTimer = setTimeout(
+    this.#readyTimer = host.clock.setTimeout(
       () => listeners.onReadyTimeout(`not ready within ${readyTimeoutMs} ms`),
       readyTimeoutMs,
     );
@@ -60,12 +64,12 @@ export class RunHealth {
   }
 
   stop(): void {
-    clearTimeout(this.#readyTimer);
+    this.#readyTimer.close();
     this.#monitor?.stop();
   }
 
   #pass(reason: string): void {
-    clearTimeout(this.#readyTimer);
+    this.#readyTimer.close();
     this.#listeners.onReady(reason);
   }
 
@@ -74,7 +78,7 @@ export class RunHealth {
     const { pid } = this.#run;
     this.#monitor?.stop();
     if (liveness?.type === "ipc" && liveness.captureStack && pid !== undefined) {
-      const frames = await captureStack(pid, (limit) => this.#ring.newest(limit));
+      const frames = await this.#host.captureStack(pid, (limit) => this.#ring.newest(limit));
       if (frames.length > 0) this.#listeners.onStackCaptured(frames);
     }
     this.#listeners.onDead(reason, liveness?.type === "ipc");

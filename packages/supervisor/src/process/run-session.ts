@@ -1,3 +1,4 @@
+import type { SupervisorHost } from "../host/supervisor-host.ts";
 import type { ResolvedHook } from "../options/hook-options.ts";
 import type { OutputLog } from "../logs/output-log.ts";
 import { ChildLink } from "./child-link.ts";
@@ -8,7 +9,6 @@ import type { ProcessSpec } from "./process-spec.ts";
 import type { Exit } from "./restart-policy.ts";
 import { RunHealth, type RunHealthListeners } from "./run-health.ts";
 import type { Run } from "./run.ts";
-import { startRun } from "./start-run.ts";
 import { type StopOutcome, stopRun } from "./stop-ladder.ts";
 
 /** Whose session it is. */
@@ -16,6 +16,7 @@ export interface SessionOwner {
   spec: ProcessSpec;
   instance: string;
   log: OutputLog;
+  host: SupervisorHost;
   variables(): Variables;
 }
 
@@ -42,7 +43,7 @@ export class RunSession {
     this.#owner = owner;
     this.#listeners = listeners;
     // All extensions of a deadline together are worth as much as the deadline itself.
-    this.#link = new ChildLink(owner.spec.options.stop.timeoutMs);
+    this.#link = new ChildLink(owner.spec.options.stop.timeoutMs, owner.host.clock);
   }
 
   get run(): Run | undefined {
@@ -59,7 +60,7 @@ export class RunSession {
 
   get uptimeMs(): number {
     if (this.#run === undefined || this.#run.hasEnded) return 0;
-    return performance.now() - this.#run.startedMonotonicMs;
+    return this.#owner.host.clock.monotonicMs() - this.#run.startedMonotonicMs;
   }
 
   /** Starts the process, behind `cleanup` and the `preStart` hooks where there are any. */
@@ -91,6 +92,7 @@ export class RunSession {
       force,
       extensionMs: () => this.#link.extensionMs,
       onStopping,
+      host: this.#owner.host,
     });
     await this.afterStop(await run.exited);
     return outcome;
@@ -127,9 +129,9 @@ export class RunSession {
   }
 
   #spawn(): void {
-    const { log } = this.#owner;
+    const { log, host } = this.#owner;
     log.useFile(this.#plan.logFile);
-    const run: Run = startRun(this.#plan, {
+    const run: Run = host.launch(this.#plan, {
       onSpawned: () => this.#onSpawned(run),
       onExit: (exit) => this.#onExit(run, exit),
       onMessage: (message) => {
@@ -143,8 +145,8 @@ export class RunSession {
 
   #watch(run: Run): void {
     this.#run = run;
-    const { spec, log } = this.#owner;
-    this.#health = new RunHealth(spec.options, run, log.ring, this.#listeners);
+    const { spec, log, host } = this.#owner;
+    this.#health = new RunHealth(spec.options, run, log.ring, this.#listeners, host);
   }
 
   #onSpawned(run: Run): void {
@@ -158,12 +160,14 @@ export class RunSession {
       context: this.#plan,
       signals: this.#link.signals,
       startedAtMs: run.startedAtMs,
+      host: owner.host,
     });
   }
 
   #onExit(run: Run, exit: Exit): void {
     this.#health?.stop();
-    this.#listeners.onExit(exit, performance.now() - run.startedMonotonicMs);
+    const uptimeMs = this.#owner.host.clock.monotonicMs() - run.startedMonotonicMs;
+    this.#listeners.onExit(exit, uptimeMs);
   }
 
   #runHooks(
@@ -177,6 +181,7 @@ export class RunSession {
       instance: this.#owner.instance,
       place: { ...this.#plan, env: { ...this.#plan.env, ...extra } },
       onHook: (run: HookRun) => this.#listeners.onHook(run),
+      host: this.#owner.host,
     };
     return runHooks(stage, hooks, owner, signal);
   }

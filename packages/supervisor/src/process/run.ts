@@ -23,3 +23,12 @@ export interface Run {
   /** Lets go of its output; call once nothing of it runs. */
   release(): void;
 }
+
+/** What a run reports while it lasts. */
+export interface RunListeners {
+  onSpawned(): void;
+  onExit(exit: Exit): void;
+  onMessage(message: unknown): void;
+  onOutput(stream: "stdout" | "stderr", chunk: Buffer): void;
+  onOutputEnd(stream: "stdout" | "stderr"): void;
+}

@@ -8,16 +8,7 @@ import { forkClusterWorker } from "./fork-cluster-worker.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
 import { groupIsAlive, signalGroup, signalTree } from "./process-group.ts";
 import type { Exit } from "./restart-policy.ts";
-import type { Run } from "./run.ts";
-
-/** What a run reports while it lasts. */
-export interface RunListeners {
-  onSpawned(): void;
-  onExit(exit: Exit): void;
-  onMessage(message: unknown): void;
-  onOutput(stream: "stdout" | "stderr", chunk: Buffer): void;
-  onOutputEnd(stream: "stdout" | "stderr"): void;
-}
+import type { Run, RunListeners } from "./run.ts";
 
 /** Starts a process in a group of its own. Never throws: what can't be started ends at once. */
 export function spawnRun(plan: LaunchPlan, listeners: RunListeners): Run {

@@ -1,5 +1,6 @@
 import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
+import { type Clock, timestamp } from "../host/clock.ts";
 import { canMove, type InstanceState, isEnding } from "./instance-state.ts";
 
 /** One step of an instance, as far as it is remembered. */
@@ -16,6 +17,7 @@ const KEPT_STEPS = 20;
 /** The state of one instance: how it got there, and who waits for the next change. */
 export class StateTrack {
   readonly #id: string;
+  readonly #clock: Clock;
   readonly #onMove: (from: InstanceState, to: InstanceState, reason: string) => void;
   readonly #waiters = new Set<() => void>();
   readonly #steps: StateStep[] = [];
@@ -24,9 +26,11 @@ export class StateTrack {
 
   constructor(
     id: string,
+    clock: Clock,
     onMove: (from: InstanceState, to: InstanceState, reason: string) => void,
   ) {
     this.#id = id;
+    this.#clock = clock;
     this.#onMove = onMove;
   }
 
@@ -50,7 +54,7 @@ export class StateTrack {
     }
     this.#state = to;
     this.#reason = reason;
-    this.#steps.push({ time: new Date().toISOString(), from, to, reason });
+    this.#steps.push({ time: timestamp(this.#clock), from, to, reason });
     if (this.#steps.length > KEPT_STEPS) this.#steps.shift();
     for (const wake of this.#waiters) wake();
     this.#onMove(from, to, reason);

@@ -1,6 +1,6 @@
-import { sleep } from "@millrace/core";
+import type { Clock } from "../host/clock.ts";
+import type { SupervisorHost } from "../host/supervisor-host.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
-import { runCommand } from "./run-command.ts";
 import type { Run } from "./run.ts";
 
 /** What a stop ladder may do and how long it may take. */
@@ -19,6 +19,7 @@ export interface StopLadderOptions {
   extensionMs(): number;
   /** Called when the signal is about to be sent. */
   onStopping(): void;
+  host: SupervisorHost;
 }
 
 /** How a stop went. */
@@ -36,7 +37,8 @@ const LAST_OUTPUT_MS = 200;
  * and returns only when nothing of the group is left.
  */
 export async function stopRun(run: Run, options: StopLadderOptions): Promise<StopOutcome> {
-  const startedAt = performance.now();
+  const { clock } = options.host;
+  const startedAt = clock.monotonicMs();
   const deadline = new Deadline(startedAt, options);
   const { drained } = options;
   if (drained !== undefined && run.send({ millrace: "drain", deadlineMs: options.timeoutMs })) {
@@ -45,7 +47,12 @@ export async function stopRun(run: Run, options: StopLadderOptions): Promise<Sto
   if (options.preStop !== undefined && !run.hasEnded && !deadline.passed()) {
     const { command, timeoutMs } = options.preStop;
     const place = options.plan ?? { env: {}, cwd: undefined, uid: undefined, gid: undefined };
-    await runCommand(command, place, Math.min(timeoutMs, deadline.leftMs()), options.force);
+    await options.host.runCommand(
+      command,
+      place,
+      Math.min(timeoutMs, deadline.leftMs()),
+      options.force,
+    );
   }
   options.onStopping();
   if (!run.hasEnded && !deadline.passed()) {
@@ -56,13 +63,13 @@ export async function stopRun(run: Run, options: StopLadderOptions): Promise<Sto
   const killed = run.isAlive();
   while (run.isAlive()) {
     run.signal("SIGKILL");
-    await pause(GROUP_POLL_MS, [run.exited]);
+    await pause(clock, GROUP_POLL_MS, [run.exited]);
   }
   await run.exited;
   // What it said last is still in the pipe; a process outside the group may hold it open for ever.
-  await pause(LAST_OUTPUT_MS, [run.outputEnded]);
+  await pause(clock, LAST_OUTPUT_MS, [run.outputEnded]);
   run.release();
-  return { killed, durationMs: performance.now() - startedAt };
+  return { killed, durationMs: clock.monotonicMs() - startedAt };
 }
 
 class Deadline {
@@ -76,7 +83,7 @@ class Deadline {
 
   leftMs(): number {
     if (this.#options.force.aborted) return 0;
-    const spent = performance.now() - this.#startedAt;
+    const spent = this.#options.host.clock.monotonicMs() - this.#startedAt;
     return Math.max(0, this.#options.timeoutMs + this.#options.extensionMs() - spent);
   }
 
@@ -93,21 +100,32 @@ class Deadline {
     };
     const first = settle();
     const isOver = (): boolean => settled || this.passed();
-    while (!isOver()) await pause(this.leftMs(), [first], this.#options.force);
+    while (!isOver()) {
+      await pause(this.#options.host.clock, this.leftMs(), [first], this.#options.force);
+    }
   }
 
   async pause(ms: number): Promise<void> {
-    await pause(Math.min(ms, this.leftMs()), [], this.#options.force);
+    const { host, force } = this.#options;
+    await pause(host.clock, Math.min(ms, this.leftMs()), [], force);
   }
 }
 
-async function pause(
+/** Waits `ms` milliseconds, or less when one of `promises` settles or `signal` fires. */
+function pause(
+  clock: Clock,
   ms: number,
   promises: Array<Promise<unknown>>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const timer = new AbortController();
-  const either = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
-  await Promise.race([sleep(Math.max(1, ms), either), ...promises]);
-  timer.abort();
+  return new Promise((resolve) => {
+    const end = (): void => {
+      timer.close();
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = clock.setTimeout(end, signal?.aborted === true ? 0 : Math.max(1, ms));
+    signal?.addEventListener("abort", end);
+    for (const promise of promises) void promise.then(end, end);
+  });
 }

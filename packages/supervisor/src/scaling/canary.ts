@@ -1,6 +1,7 @@
-import { MillraceError, sleep } from "@millrace/core";
+import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { Fleet } from "../fleet.ts";
+import { sleep } from "../host/clock.ts";
 import { mergeProcessOptions } from "../options/merge-process-options.ts";
 import type { CanaryOptions, CanaryStatus, CanaryVerdict, CanaryView } from "./canary-options.ts";
 import { judgeErrorRates } from "./canary-verdict.ts";
@@ -68,7 +69,7 @@ class CanaryRun {
         this.#step++;
         await this.#widen(instances);
         const verdict = await this.#hold();
-        if (verdict.verdict === "abort") throw new Error(verdict.reason);
+        if (verdict.verdict === "abort") throw aborted(this.#process.name, verdict.reason);
         if (verdict.verdict === "promote") break;
       }
       await this.#promote();
@@ -97,14 +98,15 @@ class CanaryRun {
 
   async #hold(): Promise<{ verdict: CanaryVerdict; reason: string }> {
     const { holdMs, intervalMs = DEFAULT_INTERVAL_MS } = this.#options;
-    const startedAt = performance.now();
+    const { clock } = this.#process;
+    const startedAt = clock.monotonicMs();
     for (;;) {
-      const elapsedMs = performance.now() - startedAt;
+      const elapsedMs = clock.monotonicMs() - startedAt;
       const answer = await this.#ask(elapsedMs);
       if (answer.verdict !== "continue") return answer;
       const leftMs = holdMs - elapsedMs;
       if (leftMs <= 0) return answer;
-      await sleep(Math.min(intervalMs, leftMs), this.#context.signal);
+      await sleep(clock, Math.min(intervalMs, leftMs), this.#context.signal);
       this.#context.signal.throwIfAborted();
     }
   }
@@ -163,4 +165,12 @@ class CanaryRun {
     const steps = this.#steps.length;
     this.#onChange({ process: name, state, instances, step: this.#step, steps, reason });
   }
+}
+
+function aborted(name: string, reason: string): MillraceError<SupervisorErrorCode> {
+  return new MillraceError<SupervisorErrorCode>(
+    "SUPERVISOR_CANARY_ABORTED",
+    `the canary of ${name} was aborted: ${reason}`,
+    { details: { process: name } },
+  );
 }

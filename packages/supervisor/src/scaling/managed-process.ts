@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-import { MillraceError, sleep } from "@millrace/core";
+import { MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
+import { type Clock, sleep } from "../host/clock.ts";
 import { Instance } from "../process/instance.ts";
 import type { InstanceServices } from "../process/instance-services.ts";
 import type { ProcessSpec } from "../process/process-spec.ts";
@@ -28,6 +28,7 @@ export interface ProcessReports {
 export class ManagedProcess {
   readonly name: string;
   readonly operations: OperationQueue;
+  readonly clock: Clock;
   /** Instances by number. */
   readonly instances = new Map<number, Instance>();
   /** Instances on their way out, replaced or surplus. */
@@ -55,7 +56,10 @@ export class ManagedProcess {
     this.spec = spec;
     this.#services = services;
     this.#reports = reports;
-    this.operations = new OperationQueue(spec.name, (status) => reports.onOperation(status));
+    this.clock = services.host.clock;
+    this.operations = new OperationQueue(spec.name, this.clock, (status) =>
+      reports.onOperation(status),
+    );
   }
 
   get desired(): number {
@@ -100,18 +104,21 @@ export class ManagedProcess {
     { signal, progress }: OperationContext,
     reason: string,
   ): Promise<void> {
-    const from = this.current;
-    const total = Math.abs(desired - from);
+    const total = Math.abs(desired - this.current);
     const stopping: Array<Promise<void>> = [];
-    while (this.current !== desired) {
+    const begun = new Set<Instance>();
+    // What has been started and has ended by itself has had its turn, as a oneshot.
+    const reached = (): number =>
+      this.current + [...begun].filter(({ isActive }) => !isActive).length;
+    while (reached() !== desired) {
       signal.throwIfAborted();
-      const missing = desired - this.current;
+      const missing = desired - reached();
       const batch = Math.min(Math.abs(missing), step ?? Number.POSITIVE_INFINITY);
-      if (missing > 0) await this.#startMissing(batch, signal, reason);
+      if (missing > 0) await this.#startMissing(batch, begun, signal, reason);
       else stopping.push(...this.#retireSurplus(batch, reason));
-      const done = total - Math.abs(desired - this.current);
+      const done = total - Math.abs(desired - reached());
       progress(done, total, `${this.current} of ${desired} instances`);
-      if (this.current !== desired && delayMs > 0) await sleep(delayMs, signal);
+      if (reached() !== desired && delayMs > 0) await sleep(this.clock, delayMs, signal);
     }
     stopping.push(...this.#retireEnded(desired));
     await abortable(Promise.all(stopping), signal);
@@ -152,6 +159,12 @@ export class ManagedProcess {
     return instance.stop(reason).finally(() => this.retiring.delete(instance));
   }
 
+  /** Waits for what earlier operations have left on its way out: it counts until it is gone. */
+  async whenRetired(signal: AbortSignal): Promise<void> {
+    const stopping = [...this.retiring].map((instance) => instance.stop("replaced"));
+    await abortable(Promise.all(stopping), signal);
+  }
+
   /** @throws {@link MillraceError} `SUPERVISOR_INSTANCE_UNKNOWN` */
   instance(number: number): Instance {
     const instance = this.instances.get(number);
@@ -163,13 +176,18 @@ export class ManagedProcess {
     );
   }
 
-  async #startMissing(count: number, signal: AbortSignal, reason: string): Promise<void> {
-    const taken = new Set(this.active.map(({ number }) => number));
+  async #startMissing(
+    count: number,
+    begun: Set<Instance>,
+    signal: AbortSignal,
+    reason: string,
+  ): Promise<void> {
+    const taken = new Set([...this.active, ...begun].map(({ number }) => number));
     for (const number of lowestFreeNumbers(taken, count)) {
       signal.throwIfAborted();
-      await this.startNumber(number, reason, signal);
+      begun.add(await this.startNumber(number, reason, signal));
       // Starting a process blocks the event loop for milliseconds: let others have their turn.
-      await nextTurn();
+      await this.clock.nextTurn();
     }
   }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { messageOf, MillraceError } from "@millrace/core";
+import { type Clock, timestamp } from "../host/clock.ts";
 import type {
   Operation,
   OperationKind,
@@ -31,12 +32,15 @@ const SUPERSEDED: Readonly<Record<OperationKind, readonly OperationKind[]>> = {
 /** Runs the operations of one process one after the other; newer ones supersede older ones. */
 export class OperationQueue {
   readonly #process: string;
+  readonly #clock: Clock;
   readonly #onChange: (status: OperationStatus) => void;
   #tail: Promise<unknown> = Promise.resolve();
   readonly #unfinished = new Set<QueuedOperation>();
+  #isClosed = false;
 
-  constructor(process: string, onChange: (status: OperationStatus) => void) {
+  constructor(process: string, clock: Clock, onChange: (status: OperationStatus) => void) {
     this.#process = process;
+    this.#clock = clock;
     this.#onChange = onChange;
   }
 
@@ -50,7 +54,14 @@ export class OperationQueue {
       const covers = instance === undefined || older.instance === instance;
       if (covers && SUPERSEDED[kind].includes(older.kind)) older.end("superseded");
     }
-    const operation = new QueuedOperation(this.#process, kind, instance, this.#onChange);
+    const operation = new QueuedOperation(this.#process, kind, instance, {
+      clock: this.#clock,
+      onChange: this.#onChange,
+    });
+    if (this.#isClosed) {
+      operation.cancel();
+      return operation;
+    }
     this.#unfinished.add(operation);
     this.#tail = this.#runAfter(this.#tail, operation, work);
     return operation;
@@ -66,8 +77,9 @@ export class OperationQueue {
     this.#unfinished.delete(operation);
   }
 
-  /** Cancels everything and waits until no work runs. */
+  /** Cancels everything, now and from now on, and waits until no work runs. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const operation of this.#unfinished) operation.cancel();
     await this.#tail;
   }
@@ -80,8 +92,9 @@ class QueuedOperation implements Operation {
   readonly done: Promise<OperationStatus>;
   readonly #process: string;
   readonly #onChange: (status: OperationStatus) => void;
+  readonly #clock: Clock;
   readonly #abort = new AbortController();
-  readonly #createdAt = new Date().toISOString();
+  readonly #createdAt: string;
   #resolveDone: (status: OperationStatus) => void = () => {};
   #state: OperationState = "pending";
   #progress = { done: 0, total: 0, message: "" };
@@ -92,12 +105,14 @@ class QueuedOperation implements Operation {
     process: string,
     kind: OperationKind,
     instance: string | undefined,
-    onChange: (status: OperationStatus) => void,
+    owner: { clock: Clock; onChange: (status: OperationStatus) => void },
   ) {
     this.#process = process;
     this.kind = kind;
     this.instance = instance;
-    this.#onChange = onChange;
+    this.#onChange = owner.onChange;
+    this.#clock = owner.clock;
+    this.#createdAt = timestamp(owner.clock);
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
@@ -151,7 +166,7 @@ class QueuedOperation implements Operation {
   #settle(state: OperationState): void {
     if (this.#endedAt !== undefined) return;
     this.#state = state;
-    this.#endedAt = new Date().toISOString();
+    this.#endedAt = timestamp(this.#clock);
     const status = this.status();
     this.#resolveDone(status);
     this.#onChange(status);

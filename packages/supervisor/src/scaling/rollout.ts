@@ -1,5 +1,6 @@
-import { messageOf, MillraceError, sleep } from "@millrace/core";
+import { messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
+import { type Clock, sleep } from "../host/clock.ts";
 import type { Instance } from "../process/instance.ts";
 import type { ProcessSpec } from "../process/process-spec.ts";
 import { abortable, type ManagedProcess } from "./managed-process.ts";
@@ -96,11 +97,12 @@ async function replaceAll(
   const failed = new AbortController();
   const abort = AbortSignal.any([signal, failed.signal]);
   let done = 0;
+  await process.whenRetired(signal);
   const work = async (surge: boolean): Promise<void> => {
     for (let number = waiting.shift(); number !== undefined; number = waiting.shift()) {
       if (abort.aborted) return;
       try {
-        await withinDeadline(progressDeadlineMs, abort, (either) =>
+        await withinDeadline(process.clock, progressDeadlineMs, abort, (either) =>
           replaceNumber(process, number, specOf(number), { surge, minReadyMs, signal: either }),
         );
       } catch (error) {
@@ -134,20 +136,22 @@ export async function replaceNumber(
   const next = process.createInstance(number, spec);
   // What is counted per instance goes on with its successor.
   for (const [reason, count] of old?.restarts.counts ?? []) next.restarts.counts.set(reason, count);
-  if (old !== undefined && !options.surge) await process.retire(old, "replaced by a rollout");
+  if (old !== undefined && !options.surge) {
+    await process.retire(old, "replaced by a rollout");
+    if (options.signal.aborted) {
+      restore(process, number, oldSpec);
+      options.signal.throwIfAborted();
+    }
+  }
   process.surging.add(next);
   next.start(`generation ${spec.generation}`);
   try {
     await next.whenReady(options.signal);
-    await staysReady(next, options.minReadyMs, options.signal);
+    await staysReady(process.clock, next, options.minReadyMs, options.signal);
   } catch (error) {
     const reason = options.signal.aborted ? undefined : reasonOf(next, error);
     await process.retire(next, "did not become ready");
-    if (!options.surge && oldSpec !== undefined) {
-      const restored = process.createInstance(number, oldSpec);
-      process.instances.set(number, restored);
-      restored.start("restored after a failed rollout");
-    }
+    if (!options.surge) restore(process, number, oldSpec);
     throw reason === undefined ? error : failedBecause(reason, error);
   }
   process.surging.delete(next);
@@ -157,24 +161,29 @@ export async function replaceNumber(
   }
 }
 
+function restore(process: ManagedProcess, number: number, spec: ProcessSpec | undefined): void {
+  if (spec === undefined) return;
+  const restored = process.createInstance(number, spec);
+  process.instances.set(number, restored);
+  restored.start("restored after a failed rollout");
+}
+
 /** Runs `work`, whose signal fires at the deadline too; 0 is none. */
 async function withinDeadline(
+  clock: Clock,
   deadlineMs: number,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   if (deadlineMs === 0) return work(signal);
   const stalled = new AbortController();
-  const over = new AbortController();
-  const timeout = sleep(deadlineMs, over.signal).then(
-    () => stalled.abort(failedBecause("stalled", `no progress within ${deadlineMs} ms`)),
-    () => {},
-  );
+  const timer = clock.setTimeout(() => {
+    stalled.abort(failedBecause("stalled", `no progress within ${deadlineMs} ms`));
+  }, deadlineMs);
   try {
     await work(AbortSignal.any([signal, stalled.signal]));
   } finally {
-    over.abort();
-    await timeout;
+    timer.close();
   }
 }
 
@@ -194,13 +203,19 @@ function failedBecause(reason: RolloutFailure, cause: unknown): MillraceError<Su
   });
 }
 
-async function staysReady(instance: Instance, forMs: number, signal: AbortSignal): Promise<void> {
-  const until = performance.now() + forMs;
+async function staysReady(
+  clock: Clock,
+  instance: Instance,
+  forMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const until = clock.monotonicMs() + forMs;
   for (;;) {
     await instance.whenReady(signal);
-    const leftMs = until - performance.now();
+    const leftMs = until - clock.monotonicMs();
     if (leftMs <= 0) return;
-    await sleep(Math.min(leftMs, 50), signal);
+    await sleep(clock, Math.min(leftMs, 50), signal);
+    signal.throwIfAborted();
     if (instance.state !== "ready") {
       throw new MillraceError<SupervisorErrorCode>(
         "SUPERVISOR_INSTANCE_FAILED",

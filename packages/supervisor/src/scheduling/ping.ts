@@ -2,10 +2,13 @@ import type { ScheduledRun } from "./scheduled-run.ts";
 
 /** Addresses that hear of scheduled runs, as of a service that alerts when one stays away. */
 export interface PingOptions {
+  /** Hears that a run has begun. */
   startUrl?: string | undefined;
+  /** Hears that a run has succeeded. */
   successUrl?: string | undefined;
+  /** Hears that a run has failed or was stopped at its `timeoutMs`. */
   failureUrl?: string | undefined;
-  /** @default 10_000 */
+  /** How long an answer may take, in milliseconds. @default 10_000 */
   timeoutMs?: number | undefined;
 }
 

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { type Logger, sleep } from "@millrace/core";
-import { Cron } from "croner";
+import type { Logger } from "@millrace/core";
+import { sleep, timeoutSignal, timestamp } from "../host/clock.ts";
+import type { SupervisorHost } from "../host/supervisor-host.ts";
 import type { ManagedProcess } from "../scaling/managed-process.ts";
 import { lowestFreeNumbers } from "../scaling/victims.ts";
 import { lastRun } from "./cron.ts";
+import { CronTimer } from "./cron-timer.ts";
 import { pingRun } from "./ping.ts";
 import type { ScheduledRun, ScheduleStatus } from "./scheduled-run.ts";
 
@@ -12,6 +14,7 @@ const HISTORY_LENGTH = 100;
 /** Starts one instance of a process as a oneshot at each time of its schedule. */
 export class ScheduledProcess {
   readonly #process: ManagedProcess;
+  readonly #host: SupervisorHost;
   readonly #logger: Logger;
   readonly #onRun: (run: ScheduledRun) => void;
   readonly #abort = new AbortController();
@@ -19,17 +22,23 @@ export class ScheduledProcess {
   readonly #history: ScheduledRun[] = [];
   /** Numbers in use: an instance that was just asked for doesn't show yet. */
   readonly #numbers = new Set<number>();
-  #cron: Cron | undefined;
+  #cron: CronTimer | undefined;
   #tail: Promise<void> = Promise.resolve();
 
-  constructor(process: ManagedProcess, logger: Logger, onRun: (run: ScheduledRun) => void) {
+  constructor(
+    process: ManagedProcess,
+    host: SupervisorHost,
+    logger: Logger,
+    onRun: (run: ScheduledRun) => void,
+  ) {
     this.#process = process;
+    this.#host = host;
     this.#logger = logger;
     this.#onRun = onRun;
   }
 
   get isPaused(): boolean {
-    return this.#cron?.isRunning() === false;
+    return this.#cron?.isPaused === true;
   }
 
   /** Newest last. */
@@ -44,7 +53,7 @@ export class ScheduledProcess {
       overlap = "skip",
     } = this.#process.spec.options.schedule ?? {};
     const running = this.#unfinished.size > 0 ? "running" : "idle";
-    const next = this.isPaused ? undefined : this.#cron?.nextRun();
+    const next = this.isPaused ? undefined : this.#cron?.next();
     return {
       process: this.#process.name,
       cron,
@@ -60,13 +69,12 @@ export class ScheduledProcess {
     const { schedule } = this.#process.spec.options;
     if (schedule === undefined) return;
     const { cron, timezone, jitterMs } = schedule;
-    this.#cron = new Cron(cron, { timezone, unref: true }, async () => {
-      if (jitterMs > 0) await sleep(Math.random() * jitterMs, this.#abort.signal);
-      this.trigger("schedule");
-    });
+    const { clock } = this.#host;
+    this.#cron = new CronTimer(cron, timezone, clock, () => void this.#onTime(jitterMs));
+    this.#cron.start();
     if (this.#hasMissed(schedule)) this.trigger("missed");
     // What passed before the first start was not missed.
-    this.#process.scheduledAtMs ??= Date.now();
+    this.#process.scheduledAtMs ??= clock.now();
   }
 
   /** Fires no more until it is resumed; what runs goes on. */
@@ -82,7 +90,7 @@ export class ScheduledProcess {
   trigger(trigger: ScheduledRun["trigger"]): ScheduledRun {
     const { overlap = "skip" } = this.#process.spec.options.schedule ?? {};
     const run = this.#newRun(trigger);
-    if (trigger !== "manual") this.#process.scheduledAtMs = Date.now();
+    if (trigger !== "manual") this.#process.scheduledAtMs = this.#host.clock.now();
     if (this.#abort.signal.aborted || this.#isFull(overlap)) {
       run.outcome = "skipped";
       run.endedAt = run.startedAt;
@@ -103,6 +111,12 @@ export class ScheduledProcess {
     this.#abort.abort();
   }
 
+  async #onTime(jitterMs: number): Promise<void> {
+    const { clock } = this.#host;
+    if (jitterMs > 0) await sleep(clock, this.#host.random() * jitterMs, this.#abort.signal);
+    this.trigger("schedule");
+  }
+
   #hasMissed({
     cron,
     timezone,
@@ -110,8 +124,9 @@ export class ScheduledProcess {
   }: Record<"cron" | "timezone", string> & { catchUpMs: number }): boolean {
     const { scheduledAtMs } = this.#process;
     if (catchUpMs === 0 || scheduledAtMs === undefined) return false;
-    const dueAtMs = lastRun(cron, timezone, new Date())?.getTime();
-    return dueAtMs !== undefined && dueAtMs > scheduledAtMs && Date.now() - dueAtMs <= catchUpMs;
+    const nowMs = this.#host.clock.now();
+    const dueAtMs = lastRun(cron, timezone, new Date(nowMs))?.getTime();
+    return dueAtMs !== undefined && dueAtMs > scheduledAtMs && nowMs - dueAtMs <= catchUpMs;
   }
 
   #isFull(overlap: ScheduleStatus["overlap"]): boolean {
@@ -125,7 +140,7 @@ export class ScheduledProcess {
       process: this.#process.name,
       instance: undefined,
       trigger,
-      startedAt: new Date().toISOString(),
+      startedAt: timestamp(this.#host.clock),
       endedAt: undefined,
       outcome: "queued",
       exitCode: undefined,
@@ -135,7 +150,7 @@ export class ScheduledProcess {
   async #run(run: ScheduledRun): Promise<void> {
     if (this.#abort.signal.aborted) return;
     run.outcome = "running";
-    run.startedAt = new Date().toISOString();
+    run.startedAt = timestamp(this.#host.clock);
     this.#report(run);
     const active = this.#process.active.map(({ number }) => number);
     const [number = 1] = lowestFreeNumbers(new Set([...active, ...this.#numbers]), 1);
@@ -150,7 +165,7 @@ export class ScheduledProcess {
       this.#logger.warn({ err: error, process: this.#process.name }, "a scheduled run failed");
     }
     this.#numbers.delete(number);
-    run.endedAt = new Date().toISOString();
+    run.endedAt = timestamp(this.#host.clock);
     this.#report(run);
   }
 
@@ -158,11 +173,14 @@ export class ScheduledProcess {
     instance: Awaited<ReturnType<ManagedProcess["startNumber"]>>,
   ): Promise<ScheduledRun["outcome"]> {
     const timeoutMs = this.#process.spec.options.schedule?.timeoutMs ?? 0;
-    const timeout = timeoutMs > 0 ? AbortSignal.timeout(timeoutMs) : undefined;
+    const timeout = timeoutMs > 0 ? timeoutSignal(this.#host.clock, timeoutMs) : undefined;
     const signal =
-      timeout === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, timeout]);
+      timeout === undefined
+        ? this.#abort.signal
+        : AbortSignal.any([this.#abort.signal, timeout.signal]);
     const state = await instance.whenEnded(signal);
-    if (timeout?.aborted === true && state !== "stopped" && state !== "failed") {
+    timeout?.timer.close();
+    if (timeout?.signal.aborted === true && state !== "stopped" && state !== "failed") {
       await instance.stop(`scheduled run took more than ${timeoutMs} ms`);
       return "timed-out";
     }

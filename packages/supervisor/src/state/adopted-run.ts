@@ -1,3 +1,4 @@
+import type { Clock, Timer } from "../host/clock.ts";
 import { groupIsAlive, signalGroup } from "../process/process-group.ts";
 import { readProcStat } from "../process/proc-stat.ts";
 import type { Exit } from "../process/restart-policy.ts";
@@ -26,19 +27,24 @@ export class AdoptedRun implements Run {
   readonly outputEnded = Promise.resolve();
   readonly isAdopted = true;
   readonly #identity: ProcessIdentity;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: Timer;
   #hasEnded = false;
 
-  constructor(identity: ProcessIdentity, uptimeMs: number, onExit: (exit: Exit) => void) {
+  constructor(
+    identity: ProcessIdentity,
+    uptimeMs: number,
+    clock: Clock,
+    onExit: (exit: Exit) => void,
+  ) {
     this.#identity = identity;
     this.pid = identity.pid;
-    this.startedAtMs = Date.now() - uptimeMs;
-    this.startedMonotonicMs = performance.now() - uptimeMs;
+    this.startedAtMs = clock.now() - uptimeMs;
+    this.startedMonotonicMs = clock.monotonicMs() - uptimeMs;
     const { promise, resolve } = Promise.withResolvers<Exit>();
     this.exited = promise;
-    this.#timer = setInterval(() => {
+    this.#timer = clock.setInterval(() => {
       if (isSameProcess(identity)) return;
-      clearInterval(this.#timer);
+      this.#timer.close();
       this.#hasEnded = true;
       const exit: Exit = { code: null, signal: null };
       resolve(exit);
@@ -64,6 +70,6 @@ export class AdoptedRun implements Run {
   }
 
   release(): void {
-    clearInterval(this.#timer);
+    this.#timer.close();
   }
 }

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
-import { MillraceError } from "@millrace/core";
+import { type Logger, LogThrottle, messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { Fleet } from "../fleet.ts";
+import type { Clock, Timer } from "../host/clock.ts";
 import { signalGroup } from "../process/process-group.ts";
 import {
   readBootId,
@@ -24,26 +25,34 @@ export class StateKeeper {
   /** Tags survivors; the same for every supervisor that uses this file. */
   readonly id: string;
   readonly #path: string;
+  readonly #clock: Clock;
   readonly #lock: StateLock;
   #previous: SupervisorState | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #fleet: Fleet | undefined;
+  #throttle: LogThrottle | undefined;
   #configured = new Map<string, number>();
 
-  constructor(file: string) {
+  constructor(file: string, clock: Clock) {
+    this.#clock = clock;
     this.#path = resolve(file);
     this.id = createHash("sha256").update(this.#path).digest("hex").slice(0, 24);
     this.#lock = new StateLock(`${this.#path}.lock`);
   }
 
-  /** @throws {@link MillraceError} `SUPERVISOR_STATE_LOCKED`, `SUPERVISOR_ADOPTION_UNSUPPORTED` */
-  open(): void {
+  /**
+   * @param logger hears when the file can't be written.
+   * @throws {@link MillraceError} `SUPERVISOR_STATE_LOCKED`, `SUPERVISOR_STATE_NOT_WRITABLE`,
+   * `SUPERVISOR_ADOPTION_UNSUPPORTED`
+   */
+  open(logger: Logger): void {
     if (readProcStat(process.pid) === undefined) {
       throw new MillraceError<SupervisorErrorCode>(
         "SUPERVISOR_ADOPTION_UNSUPPORTED",
         "state needs /proc to tell processes apart, which this platform lacks: leave the option out",
       );
     }
+    this.#throttle = new LogThrottle(logger);
     this.#lock.acquire();
     this.#previous = readState(this.#path);
   }
@@ -79,7 +88,7 @@ export class StateKeeper {
       const instance = process.createInstance(survivor.number, process.spec);
       process.instances.set(survivor.number, instance);
       const uptimeMs = (readUptimeSeconds() - survivor.startTicks / TICKS_PER_SECOND) * 1_000;
-      instance.adopt((onExit) => new AdoptedRun(survivor, uptimeMs, onExit));
+      instance.adopt((onExit) => new AdoptedRun(survivor, uptimeMs, this.#clock, onExit));
       onAdopted(process.name, instance.id, survivor.pid);
     }
   }
@@ -87,14 +96,16 @@ export class StateKeeper {
   /** Writes the state soon. */
   save(): void {
     if (this.#fleet === undefined) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#write();
-    }, SAVE_DELAY_MS).unref();
+    this.#timer ??= this.#clock
+      .setTimeout(() => {
+        this.#timer = undefined;
+        this.#write();
+      }, SAVE_DELAY_MS)
+      .unref();
   }
 
   close(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.close();
     this.#write();
     this.#fleet = undefined;
     this.#lock.release();
@@ -102,8 +113,21 @@ export class StateKeeper {
 
   #write(): void {
     if (this.#fleet === undefined) return;
-    const processes = [...this.#fleet.processes.values()];
-    writeState(this.#path, {
+    // A full disk must not end what runs well: the next supervisor finds survivors without the file.
+    try {
+      writeState(this.#path, this.#describe(this.#fleet));
+    } catch (error) {
+      this.#throttle?.warn(
+        "write",
+        () => ({ err: error }),
+        `cannot write the state file (${messageOf(error)}): free disk space or check its permissions; the next supervisor would not know of changes since`,
+      );
+    }
+  }
+
+  #describe(fleet: Fleet): SupervisorState {
+    const processes = [...fleet.processes.values()];
+    return {
       version: 1,
       bootId: readBootId(),
       processes: Object.fromEntries(
@@ -126,7 +150,7 @@ export class StateKeeper {
             return [{ process: name, number, pid, startTicks }];
           }),
         ),
-    });
+    };
   }
 }
 

@@ -1,6 +1,6 @@
-import { mkdirSync, openSync, closeSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { MillraceError } from "@millrace/core";
+import { messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import { readBootId, readProcStat } from "../process/proc-stat.ts";
 import { isSameProcess } from "./adopted-run.ts";
@@ -16,9 +16,8 @@ export class StateLock {
     this.#path = path;
   }
 
-  /** @throws {@link MillraceError} `SUPERVISOR_STATE_LOCKED` */
+  /** @throws {@link MillraceError} `SUPERVISOR_STATE_LOCKED`, `SUPERVISOR_STATE_NOT_WRITABLE` */
   acquire(): void {
-    mkdirSync(dirname(this.#path), { recursive: true });
     for (let attempt = 0; attempt < 3; attempt++) {
       if (this.#tryCreate()) return;
       const owner = this.#readOwner();
@@ -31,6 +30,7 @@ export class StateLock {
       }
       this.release();
     }
+    throw notWritable(this.#path, new Error(`${this.#path} cannot be taken over`));
   }
 
   release(): void {
@@ -42,14 +42,15 @@ export class StateLock {
   }
 
   #tryCreate(): boolean {
+    const startTicks = readProcStat(process.pid)?.startTicks ?? 0;
+    const owner = JSON.stringify({ pid: process.pid, startTicks, bootId: readBootId() });
     try {
-      const file = openSync(this.#path, "wx", 0o600);
-      const startTicks = readProcStat(process.pid)?.startTicks ?? 0;
-      writeSync(file, JSON.stringify({ pid: process.pid, startTicks, bootId: readBootId() }));
-      closeSync(file);
+      mkdirSync(dirname(this.#path), { recursive: true });
+      writeFileSync(this.#path, owner, { flag: "wx", mode: 0o600 });
       return true;
-    } catch {
-      return false;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST" && isFile(this.#path)) return false;
+      throw notWritable(this.#path, error);
     }
   }
 
@@ -66,4 +67,16 @@ export class StateLock {
       return undefined;
     }
   }
+}
+
+function notWritable(path: string, cause: unknown): MillraceError {
+  return new MillraceError<SupervisorErrorCode>(
+    "SUPERVISOR_STATE_NOT_WRITABLE",
+    `cannot write beside the state file (${messageOf(cause)}): choose a folder that this user may write to, on a disk with free space`,
+    { cause, details: { path } },
+  );
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }

@@ -1,9 +1,14 @@
 import { describe, expect, test } from "vitest";
+import { systemClock } from "../../src/host/clock.ts";
 import { LineJoiner } from "../../src/logs/line-joiner.ts";
 
 function join(lines: readonly string[], start?: RegExp, maxLines = 100): string[] {
   const entries: string[] = [];
-  const joiner = new LineJoiner({ start, maxLines, flushMs: 60_000 }, (text) => entries.push(text));
+  const joiner = new LineJoiner(
+    { start, maxLines, flushMs: 60_000 },
+    (text) => entries.push(text),
+    systemClock,
+  );
   for (const line of lines) joiner.push(line);
   joiner.flush();
   return entries;
@@ -56,7 +61,11 @@ describe("LineJoiner", () => {
 
   test("an entry is complete after some silence, without another line", async () => {
     const entries: string[] = [];
-    const joiner = new LineJoiner({ maxLines: 10, flushMs: 5 }, (text) => entries.push(text));
+    const joiner = new LineJoiner(
+      { maxLines: 10, flushMs: 5 },
+      (text) => entries.push(text),
+      systemClock,
+    );
     joiner.push("Error");
     joiner.push("  at once");
     await expect.poll(() => entries).toEqual(["Error\n  at once"]);

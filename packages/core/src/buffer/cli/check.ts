@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import type { Database } from "better-sqlite3";
 import { messageOf } from "../../errors.ts";
-import { type FileStatus, readFileStatus } from "../buffer-status.ts";
+import { type FileStatus, readFileStatus } from "../file-status.ts";
 import { checksumOf } from "../checksum.ts";
 import { findDeadOwners } from "../owners.ts";
 import { isDamage, readDamageMark } from "../salvage/damage-mark.ts";

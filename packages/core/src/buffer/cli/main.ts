@@ -114,7 +114,7 @@ async function run(commandLine: string[]): Promise<number> {
       return SOUND;
     }
     default:
-      process.stderr.write(USAGE);
+      process.stderr.write(`millrace-buffer: there is no command ${command}\n\n${USAGE}`);
       return FAILED;
   }
 }

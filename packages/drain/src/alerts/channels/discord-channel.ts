@@ -12,6 +12,7 @@ export interface DiscordChannelOptions {
   name?: string | undefined;
 }
 
+/** Validates {@link DiscordChannelOptions} and fills in defaults. */
 export const discordChannelOptionsSchema = z.strictObject({
   webhookUrl: z.url({ protocol: /^https?$/ }).meta({ secret: true }),
   name: z.string().min(1).default("discord"),

@@ -18,7 +18,7 @@ export interface EmailChannelOptions {
   tls?: "required" | "implicit" | "opportunistic" | "none" | undefined;
   /** PEM of the authority that the server's certificate is checked against. @default those of Node.js */
   ca?: string | undefined;
-  /** Without it nobody logs in. */
+  /** User and password for the server. @default none, nobody logs in */
   auth?: { user: string; password: string } | undefined;
   /** `Alerts <alerts@example.com>`, or an address alone. */
   from: string;
@@ -28,6 +28,7 @@ export interface EmailChannelOptions {
   name?: string | undefined;
 }
 
+/** Validates {@link EmailChannelOptions} and fills in defaults. */
 export const emailChannelOptionsSchema = z.strictObject({
   host: z.string().min(1),
   port: z.int().min(1).max(65_535).optional(),

@@ -12,6 +12,7 @@ export interface SlackChannelOptions {
   name?: string | undefined;
 }
 
+/** Validates {@link SlackChannelOptions} and fills in defaults. */
 export const slackChannelOptionsSchema = z.strictObject({
   webhookUrl: z.url({ protocol: /^https?$/ }).meta({ secret: true }),
   name: z.string().min(1).default("slack"),

@@ -13,6 +13,7 @@ export interface WebhookChannelOptions {
   name?: string | undefined;
 }
 
+/** Validates {@link WebhookChannelOptions} and fills in defaults. */
 export const webhookChannelOptionsSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).meta({ secret: true }),
   secret: z.string().min(24).meta({ secret: true }),

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { readTime } from "../../cli/read-time.ts";
 import type { DeadLetterFilter, DeadLetterSelection } from "../dead-letter-options.ts";
 
 export const USAGE = `Usage: millrace-dead-letters COMMAND [OPTIONS]
@@ -107,11 +108,4 @@ function readNumber(name: string, text: string): number {
   const number = Number(text);
   if (Number.isSafeInteger(number) && number > 0) return number;
   throw new TypeError(`${name} is a whole number from 1, not ${text}`);
-}
-
-function readTime(name: string, text: string | undefined): Date | undefined {
-  if (text === undefined) return undefined;
-  const moment = new Date(text);
-  if (!Number.isNaN(moment.getTime())) return moment;
-  throw new TypeError(`${name} is a moment such as 2026-11-23T08:00:00Z, not ${text}`);
 }

@@ -4,12 +4,8 @@
  *
  * @module
  */
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { messageOf } from "@millrace/core";
-import type { DrainSchema } from "../../schema/drain-schema.ts";
-import type { TableDefinition } from "../../schema/table.ts";
-import { nightwatch } from "../../nightwatch/index.ts";
+import { loadSchema } from "../../cli/load-schema.ts";
 import { postgres } from "../../postgres.ts";
 import { type DeadLetters, openDeadLetters } from "../dead-letters.ts";
 import { type Order, readCommandLine, USAGE } from "./command-line.ts";
@@ -109,16 +105,6 @@ async function withProgress<Result>(
   } finally {
     clearInterval(timer);
   }
-}
-
-async function loadSchema(path: string | undefined): Promise<DrainSchema | TableDefinition[]> {
-  if (path === undefined) return nightwatch();
-  const loaded = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
-  const schema = loaded["schema"] ?? loaded["default"];
-  if (typeof schema !== "object" || schema === null) {
-    throw new TypeError(`${path} exports no schema: export it as "schema" or by default`);
-  }
-  return schema as DrainSchema | TableDefinition[];
 }
 
 function print({ isJson }: Order, report: unknown, lines: string[]): void {

@@ -15,7 +15,9 @@ export interface DepthSource {
 
 /** Totals since some fixed moment; they only grow. */
 export interface Counters {
+  /** Jobs that ever came. */
   arrived: number;
+  /** Jobs that ever ended, failed ones included. */
   completed: number;
 }
 
@@ -25,7 +27,7 @@ export interface QueueDepthOptions {
   name?: string | undefined;
   /** Tiers. */
   steps?: Steps | undefined;
-  /** Waiting jobs that one instance may have before it. */
+  /** Waiting jobs that one instance may have before it, above 0. */
   perInstance?: number | undefined;
   /** Size for a waiting time, looking ahead over the time that a new instance takes to start. */
   forecast?: DemandForecastOptions | undefined;

@@ -6,7 +6,9 @@ import { cronProblem, lastRun } from "../../scheduling/cron.ts";
 export interface ScheduleWindow {
   /** When the window begins. */
   cron: string;
+  /** Fewest instances, whatever other inputs say. */
   min: number;
+  /** Most instances. @default no bound */
   max?: number | undefined;
   /** IANA name. @default "UTC" */
   timezone?: string | undefined;

@@ -1,6 +1,8 @@
 /** From a depth above `above` on, so many instances; one entry without `above` is for the rest. */
 export interface Step {
+  /** Waiting jobs. @default none: for whatever is below the others */
   above?: number | undefined;
+  /** Instances wanted. */
   instances: number;
 }
 

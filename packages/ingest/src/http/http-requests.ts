@@ -1,8 +1,6 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { HttpBindings } from "@hono/node-server";
 import { sealPayload } from "@millrace/core";
-import { type Context, Hono } from "hono";
 import type { BearerNameOf } from "../auth/bearer-tokens.ts";
 import type { ConnectionContext } from "../connection.ts";
 import type { RefusalReason } from "../refusal.ts";
@@ -11,44 +9,47 @@ import { acceptedReply, type ErrorFormat, type HttpReply, refusalReply } from ".
 import { contentEncoding, kindOfBody, mediaType, ROUTES } from "./media.ts";
 import { discardBody, readBody } from "./request-body.ts";
 
-/** Version and token of a frame: what `maxFrameBytes` counts besides the payload. */
-const FRAME_OVERHEAD_BYTES = 11;
-
 /** What requests share with the connections of the TCP protocol. */
 export type HttpContext = Pick<
   ConnectionContext,
-  "buffer" | "limits" | "rates" | "budget" | "counters" | "mirror" | "intake" | "onRefused"
+  "buffer" | "rates" | "budget" | "counters" | "mirror" | "intake" | "onRefused"
 > & {
   nameOf: BearerNameOf;
+  maxBodyBytes: number;
   /** Connections that were refused for being late: what they leave unfinished is no news. */
   late: WeakSet<Socket>;
 };
 
-/** The routes of the HTTP intake. */
-export function createHttpRoutes(context: HttpContext): Hono<{ Bindings: HttpBindings }> {
-  const app = new Hono<{ Bindings: HttpBindings }>();
-  app.all("*", (c: Context<{ Bindings: HttpBindings }>) =>
-    answer(c.env.incoming, c.req.path, context),
-  );
-  return app;
-}
-
-async function answer(
+/**
+ * Answers one request. Straight to Node's own response: a `Request` and a `Response` in between, as a
+ * framework has them, cost more than all the rest of it (see bench/http).
+ */
+export async function answerRequest(
   incoming: IncomingMessage,
-  path: string,
+  response: ServerResponse,
   context: HttpContext,
-): Promise<Response> {
+): Promise<void> {
+  const path = pathOf(incoming.url);
   const format = formatOf(path, incoming);
   let token: string | undefined;
   const outcome = await take(incoming, path, context, (name) => {
     token = name;
   });
-  if (outcome === undefined) return toResponse(acceptedReply(format));
+  if (outcome === undefined) {
+    send(response, acceptedReply(format));
+    return;
+  }
   const isReported = outcome === "truncated" && context.late.has(incoming.socket);
   if (!isReported) context.onRefused(outcome, incoming.socket.remoteAddress, token);
   const reply = refusalReply(outcome, format);
   if (!(await discardBody(incoming))) reply.headers["connection"] = "close";
-  return toResponse(reply);
+  send(response, reply);
+}
+
+/** Without the query; of a proxy's absolute form too. */
+function pathOf(url = ""): string {
+  const path = url.startsWith("/") ? url : url.replace(/^https?:\/\/[^/?]*/i, "");
+  return path.split("?", 1)[0] ?? "";
 }
 
 /** Stores the payload of a request. @returns why not, if it is refused. */
@@ -69,8 +70,7 @@ async function take(
   const encoding = contentEncoding(headers["content-encoding"]);
   if (declared === undefined || encoding === undefined) return "media_type";
   if (context.intake() !== "take") return "overload";
-  const maxBytes = context.limits.maxFrameBytes - FRAME_OVERHEAD_BYTES;
-  const body = await readBody(incoming, maxBytes, context.budget);
+  const body = await readBody(incoming, context.maxBodyBytes, context.budget);
   if (typeof body === "string") return body;
   try {
     // In the protobuf encoding a request without records has no bytes at all.
@@ -108,6 +108,8 @@ function formatOf(path: string, { headers }: IncomingMessage): ErrorFormat {
     : "otlp-json";
 }
 
-function toResponse({ status, headers, body }: HttpReply): Response {
-  return new Response(body, { status, headers });
+function send(response: ServerResponse, { status, headers, body }: HttpReply): void {
+  // One write, and no chunks.
+  headers["content-length"] = String(Buffer.byteLength(body));
+  response.writeHead(status, headers).end(body);
 }

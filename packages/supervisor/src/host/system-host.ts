@@ -1,0 +1,22 @@
+import { captureStack } from "../health/stack-capture.ts";
+import { readHostCapacity } from "../cgroup/host-capacity.ts";
+import { Guardian } from "../orphans/guardian.ts";
+import { sampleTree } from "../process/resource-sampler.ts";
+import { runCommand } from "../process/run-command.ts";
+import { startRun } from "../process/start-run.ts";
+import { systemClock } from "./clock.ts";
+import type { SupervisorHost } from "./supervisor-host.ts";
+
+/** The computer that this program runs on. */
+export function createSystemHost(): SupervisorHost {
+  return {
+    clock: systemClock,
+    guardian: new Guardian(),
+    capacity: readHostCapacity(),
+    random: () => Math.random(),
+    launch: startRun,
+    runCommand,
+    sample: sampleTree,
+    captureStack,
+  };
+}

@@ -1,0 +1,5 @@
+/** Resources of one instance, its children included. */
+export interface ResourceUsage {
+  residentBytes: number;
+  cpuSeconds: number;
+}

@@ -145,10 +145,13 @@ class CanaryRun {
   }
 
   async #abort(cause: unknown): Promise<void> {
-    const numbers = [...this.#process.canaryNumbers];
+    const { canarySpec, instances } = this.#process;
+    // By what they run: a step that was cut short has replaced some that don't count as canaries yet.
+    const back = [...instances.values()]
+      .filter(({ spec }) => spec === canarySpec)
+      .map(({ number }) => number);
     // The operation's own signal may have fired: putting the stable variant back must still happen.
     const context = { ...this.#context, signal: new AbortController().signal };
-    const back = numbers.filter((number) => this.#process.instances.has(number));
     await rollOut(this.#process, this.#process.spec, back, context).finally(() => this.#forget());
     this.#report("aborted", cause instanceof Error ? cause.message : String(cause));
   }

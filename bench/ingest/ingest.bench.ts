@@ -7,6 +7,7 @@ import type { BenchReport, Measurement } from "../report/measurement.ts";
 import { reportProgress } from "../report/progress.ts";
 import { usageMetrics } from "../report/usage-metrics.ts";
 import { createTemporaryFolder, removeDatabase } from "../temporary-folder.ts";
+import { measureAppends } from "./append-latency.ts";
 import { measureServer, type Round, WARM_UP_SECONDS } from "./measured-server.ts";
 import type { ServerInput } from "./server-calls.ts";
 import type { SqliteInsertsCalls } from "./sqlite-inserts.ts";
@@ -45,6 +46,10 @@ export async function benchIngest(options: BenchOptions): Promise<BenchReport> {
         keep(ours);
         keep(sqlite);
       }
+    }
+    for (const durability of ["process", "power"] as const) {
+      const path = join(folder, `appends-${run}.db`);
+      (await measureAppends(run, { path, durability, seconds })).forEach(keep);
     }
   }
   await generator.close();

@@ -34,8 +34,8 @@ const calls = {
     const database = new Sqlite(path);
     database.pragma("busy_timeout = 5000");
     database.pragma(`synchronous = ${durability === "power" ? "FULL" : "NORMAL"}`);
-    database.pragma("cache_size = -64000");
-    database.pragma("mmap_size = 268435456");
+    database.pragma("cache_size = -8000");
+    database.pragma("mmap_size = 0");
     database.pragma("temp_store = MEMORY");
     database.pragma("wal_autocheckpoint = 0");
     database.pragma(`journal_size_limit = ${16 * 1024 * 1024}`);

@@ -111,6 +111,7 @@ async function askVersion(url: string): Promise<string> {
   } catch (error) {
     throw new Error(
       `cannot connect to the database of --database-url (${messageOf(error)}): start it, mend the URL, or leave the option out`,
+      { cause: error },
     );
   } finally {
     await client.end().catch(() => {});

@@ -6,11 +6,13 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { ClaimSession } from "@millrace/core/buffer";
 import { WorkerPermits } from "./adaptive/worker-permits.ts";
+import { ScannedPayloads } from "./batch/scanned-payloads.ts";
 import { segmentLimits } from "./batch/segment-limits.ts";
 import { DrainLoop } from "./drain-loop.ts";
 import { compileRouter } from "./encode/router.ts";
 import type { DrainMessage, WorkerInput, WorkerMessage } from "./messages.ts";
 import { PartitionMaintainer } from "./partitions/partition-maintainer.ts";
+import { compileScannedTables } from "./scan/scanned-tables.ts";
 import { compileUpserts } from "./upsert/compiled-upserts.ts";
 import { BatchWriter } from "./write/batch-writer.ts";
 import { TableBreakers } from "./write/table-breaker.ts";
@@ -25,12 +27,14 @@ if (port === null) throw new Error("@millrace/drain/worker is a worker thread's 
 
 const report = (message: WorkerMessage) => port.postMessage(message);
 const session = new ClaimSession({ path, owner, worker, durability });
+const router = compileRouter(schema);
 const loop = new DrainLoop({
   session,
   writer: new BatchWriter({
     bufferId: session.bufferId,
     worker,
-    router: compileRouter(schema),
+    router,
+    scanned: new ScannedPayloads(compileScannedTables(schema, router)),
     upserts: compileUpserts(schema),
     limits: segmentLimits({ heapMib, maxInflatedBytes: limits.maxInflatedBytes }),
     breakers: new TableBreakers(input.breakerRows, (change) =>

@@ -42,6 +42,8 @@ export interface TaskView {
   state: string;
   /** As it was added. */
   data: unknown;
+  /** What its handler reported last, as it was stored; 0 before. */
+  progress: unknown;
   /** What its handler returned, once it is `completed`. */
   result: unknown;
   /** Message of the last error. */
@@ -217,6 +219,7 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
       tenantId: job.data.tenantId,
       state,
       data: job.data.data,
+      progress: job.progress,
       result: job.returnvalue as unknown,
       failedReason: job.failedReason,
       attemptsMade: job.attemptsMade,

@@ -8,6 +8,7 @@ import type { Redis } from "ioredis";
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createEventHub } from "../src/events/event-hub.ts";
+import type { OpenPartition } from "../src/partitions/queue-partition.ts";
 import { type Fixture, openFixture } from "./support/fixture.ts";
 import { redisService } from "./support/redis.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
@@ -44,10 +45,18 @@ describe("a queue at its sizes", () => {
     }
     const status = await fixture.queue.status();
     expect(status.staged + status.admitted).toBe(staged + 2_000);
+    const memory = await (fixture.client as Redis).info("memory");
+    const usedBytes = Number(/^used_memory:(\d+)/m.exec(memory)?.[1]);
+    const reconcileStartedAt = performance.now();
+    const partition = fixture.queue.partitions[0] as OpenPartition;
+    expect(await partition.reconcile(false)).toEqual({ freed: 0, dropped: 0, staged: 0 });
     console.log({
       staged,
       addP50Ms: round(percentile(took, 0.5)),
       addP99Ms: round(percentile(took, 0.99)),
+      redisMiB: round(usedBytes / 1024 / 1024),
+      redisBytesPerTask: Math.round(usedBytes / staged),
+      usualReconcileMs: round(performance.now() - reconcileStartedAt),
     });
   }, 900_000);
 
@@ -91,32 +100,19 @@ describe("a queue at its sizes", () => {
     await hub.close();
   }, 120_000);
 
+  it("keeps ten thousand tasks awaiting in a process that is told to stay small", async () => {
+    const count = 10_000;
+    await awaitMany(fixture, count);
+    const flags = ["--max-semi-space-size=2", "--optimize-for-size"];
+    console.log({ awaiting: count, flags, ...(await memoryWhileAwaiting(fixture, count, flags)) });
+  }, 240_000);
+
   it("keeps ten thousand tasks awaiting with one worker of concurrency 4, and reconciles their slots in slices", async () => {
     const count = 10_000;
-    await fixture.allow("acme", { maxConcurrent: count });
-    const { queue, client } = fixture;
-    for (let from = 0; from < count; from += 1_000) {
-      await queue.addBulk(Array.from({ length: 1_000 }, () => ({ tenantId: "acme", data: {} })));
-    }
-    const child = spawn(
-      process.execPath,
-      ["--conditions=@millrace/source", AWAITING_WORKER, redisService.url, fixture.prefix],
-      { stdio: ["ignore", "pipe", "inherit"] },
-    );
-    let growth = Number.NaN;
-    try {
-      await once(child.stdout, "data");
-      const before = residentMib(child.pid);
-      await waitFor(async () => (await queue.status()).delayed === count, {
-        timeoutMs: 120_000,
-        intervalMs: 200,
-      });
-      growth = residentMib(child.pid) - before;
-    } finally {
-      const gone = once(child, "exit");
-      child.kill("SIGKILL");
-      await gone;
-    }
+    const { queue } = fixture;
+    const client = fixture.client as Redis;
+    await awaitMany(fixture, count);
+    const memory = await memoryWhileAwaiting(fixture, count, []);
     await client.config("SET", "slowlog-log-slower-than", "0");
     await client.config("SET", "slowlog-max-len", "200000");
     await client.slowlog("RESET");
@@ -130,7 +126,7 @@ describe("a queue at its sizes", () => {
     const total = slices.reduce((sum, micros) => sum + micros, 0) / 1_000;
     console.log({
       awaiting: count,
-      rssGrowthMiB: round(growth),
+      ...memory,
       reconcileSlices: slices.length,
       reconcileTotalMs: round(total),
       reconcileLongestMs: round(Math.max(...slices) / 1_000),
@@ -165,3 +161,53 @@ describe("a queue at its sizes", () => {
     console.log({ rawCommandsPerSecond: round(rawPerSecond), commandsPerSecond: round(ours) });
   }, 60_000);
 });
+
+/** Adds tasks of one tenant that may all await their callbacks at once. */
+async function awaitMany(fixture: Fixture, count: number): Promise<void> {
+  const { queue } = fixture;
+  await fixture.allow("acme", { maxConcurrent: count });
+  for (let from = 0; from < count; from += 1_000) {
+    await queue.addBulk(Array.from({ length: 1_000 }, () => ({ tenantId: "acme", data: {} })));
+  }
+}
+
+/**
+ * Lets one worker process bring `count` tasks to where they await their callbacks: how its memory grew,
+ * and what of its heap lives before and after, in MiB.
+ */
+async function memoryWhileAwaiting({ queue, prefix }: Fixture, count: number, flags: string[]) {
+  const child = spawn(
+    process.execPath,
+    [
+      ...flags,
+      "--expose-gc",
+      "--conditions=@millrace/source",
+      AWAITING_WORKER,
+      redisService.url,
+      prefix,
+    ],
+    { stdio: ["pipe", "pipe", "inherit"] },
+  );
+  const liveHeapMib = async () => {
+    const [told] = (await once(child.stdout, "data")) as [Buffer];
+    return round(Number(told.toString()) / 1024 / 1024);
+  };
+  try {
+    const liveHeapBefore = await liveHeapMib();
+    const before = residentMib(child.pid);
+    await waitFor(async () => (await queue.status()).delayed === count, {
+      timeoutMs: 120_000,
+      intervalMs: 200,
+    });
+    const rssGrowth = round(residentMib(child.pid) - before);
+    child.stdin.write("?");
+    const liveHeapAfter = await liveHeapMib();
+    // A task that awaits is no object here: ten thousand of them would show.
+    expect(liveHeapAfter - liveHeapBefore).toBeLessThan(10);
+    return { rssGrowthMiB: rssGrowth, liveHeapBefore, liveHeapAfter };
+  } finally {
+    const gone = once(child, "exit");
+    child.kill("SIGKILL");
+    await gone;
+  }
+}

@@ -40,12 +40,13 @@ import { RestartBudget } from "./process/restart-budget.ts";
 import { RestartWave } from "./process/restart-wave.ts";
 import { startCanary } from "./scaling/canary.ts";
 import type { CanaryOptions } from "./scaling/canary-options.ts";
-import type { Operation, OperationStatus } from "./scaling/operation.ts";
+import type { Operation } from "./scaling/operation.ts";
 import { Schedules } from "./schedules.ts";
 import { StartupTimes } from "./startup-times.ts";
 import { StateKeeper } from "./state/state-keeper.ts";
 import { type InstanceChange, type SupervisorEvents } from "./supervisor-events.ts";
 import { SupervisorMetrics } from "./supervisor-metrics.ts";
+import { SupervisorReports } from "./supervisor-reports.ts";
 import { OperationTracing } from "./tracing.ts";
 import { describeProcess, type ProcessStatus } from "./supervisor-status.ts";
 
@@ -67,6 +68,7 @@ export class SupervisorCore {
   readonly #host: SupervisorHost;
   readonly #contexts: LaunchContexts;
   readonly #memory: MemoryWatch;
+  readonly #reports: SupervisorReports;
   readonly #metrics: SupervisorMetrics;
   readonly #startups = new StartupTimes();
   readonly #turns: LaunchTurns;
@@ -108,36 +110,38 @@ export class SupervisorCore {
       guardId: host.guardian.id,
       stateId: this.#state?.id,
     });
+    this.#reports = new SupervisorReports({
+      journal: this.journal,
+      events: this.events,
+      logger: this.logger,
+      guardian: host.guardian,
+      runs: this.runs,
+      metrics: () => this.#metrics,
+      onChanged: (change) => this.#onInstanceChange(change),
+      onScaled: () => this.#updateReadyFile(),
+      onSave: () => this.#state?.save(),
+    });
     this.fleet = new Fleet(
       specs,
       (spec) => this.#services(spec),
-      {
-        onOperation: (status) => this.#onOperation(status),
-        onDesired: (name, from, to, reason) => this.#onDesired(name, from, to, reason),
-      },
+      this.#reports,
       this.options.maxInstances,
     );
     this.#readyWait = new ReadyWait(this.fleet, clock);
     this.schedules = new Schedules(this.fleet, host, this.logger, (run) => {
-      this.#emit("schedule:ran", run);
+      this.#reports.emit("schedule:ran", run);
       this.#state?.save();
     });
     const { file, content } = this.options.ready;
     this.#readyFile = file === undefined ? undefined : new ReadyFile(file, content, this.logger);
-    this.#memory = new MemoryWatch(this.fleet, host, (instance, residentBytes, limit) => {
-      const { name } = instance.spec;
-      const what = limit === "predicted" ? "will soon be over" : "is over";
-      this.logger.warn(
-        { process: name, instance: instance.id, residentBytes, limit },
-        `an instance ${what} its memory limit`,
-      );
-      this.#emit("memory:exceeded", { process: name, instance: instance.id, residentBytes, limit });
-    });
+    this.#memory = new MemoryWatch(this.fleet, host, (...exceeded) =>
+      this.#reports.onMemoryExceeded(...exceeded),
+    );
     this.#autoscalers = new Autoscalers(this.fleet, {
       logger: this.logger,
       usage: (instance) => this.#memory.usage(instance),
       startupMs: (name) => this.#startups.medianMs(name),
-      onDecision: (decision) => this.#emit("autoscale:decided", decision),
+      onDecision: (decision) => this.#reports.emit("autoscale:decided", decision),
     });
     this.#metrics = new SupervisorMetrics(
       this.options.metrics ?? defaultMetrics,
@@ -189,7 +193,9 @@ export class SupervisorCore {
   }
 
   canary(name: string, options: CanaryOptions): Operation {
-    return startCanary(this.fleet, name, options, (status) => this.#emit("canary:changed", status));
+    return startCanary(this.fleet, name, options, (status) =>
+      this.#reports.emit("canary:changed", status),
+    );
   }
 
   readiness(): Readiness {
@@ -270,7 +276,7 @@ export class SupervisorCore {
     // When the start fails half-way, what was started must not stay.
     closers.push(() => this.#stopEverything(AbortSignal.abort()));
     this.#state?.adopt(this.fleet, (process, instance, pid) =>
-      this.#emit("instance:adopted", { process, instance, pid }),
+      this.#reports.emit("instance:adopted", { process, instance, pid }),
     );
     await launchAll(this.fleet, {
       staysStopped: (process) => this.#state?.staysStopped(process) === true,
@@ -303,7 +309,7 @@ export class SupervisorCore {
       process: undefined,
       instance: undefined,
       place,
-      onHook: (run: HookRun) => this.#onHook(run),
+      onHook: (run: HookRun) => this.#reports.onHook(run),
       host: this.#host,
     };
     return runHooks(stage, fillHooks(this.options.hooks[stage], this.env), owner, signal);
@@ -338,37 +344,8 @@ export class SupervisorCore {
       turns: this.#turns,
       logger: this.logger,
       host: this.#host,
-      reports: {
-        onChange: (change) => this.#onInstanceChange(change),
-        onExit: (exit) => {
-          if (exit.pid !== undefined) this.#host.guardian.remove(exit.pid);
-          this.runs.add(exit);
-          this.#emit("instance:exited", exit);
-        },
-        onSpawned: (pid) => this.#host.guardian.add(pid),
-        onHook: (run) => this.#onHook(run),
-        onLine: (entry) => this.events.emit("line:written", entry),
-        onStopped: (process, instance, durationMs, killed) => {
-          this.#metrics.observeStop(process, durationMs / 1_000);
-          this.#emit("instance:stopped", { process, instance, durationMs, killed });
-        },
-        onStackCaptured: (instance, frames) => {
-          this.logger.warn(
-            { instance, frames },
-            "an instance stopped answering, this is its stack",
-          );
-          this.#emit("stack:captured", { instance, frames });
-        },
-      },
+      reports: this.#reports,
     };
-  }
-
-  #onHook(run: HookRun): void {
-    if (run.outcome !== "succeeded") {
-      this.logger.warn(run, `a ${run.stage} hook ${run.outcome}`);
-    }
-    this.#metrics.countHook(run.process ?? "", run.stage, run.outcome);
-    this.#emit("hook:ran", run);
   }
 
   #onInstanceChange(change: InstanceChange): void {
@@ -380,10 +357,6 @@ export class SupervisorCore {
         );
       if (instance?.startupMs !== undefined) this.#startups.add(change.process, instance.startupMs);
     }
-    const level = change.to === "failed" || change.to === "crashloop" ? "warn" : "debug";
-    this.logger[level](change, `${change.instance} is ${change.to}`);
-    this.#emit("instance:changed", change);
-    this.#state?.save();
     this.#updateReadyFile();
     this.#readyWait.look();
     this.#checkEnd(change);
@@ -405,18 +378,6 @@ export class SupervisorCore {
     await this.lifecycle.fail(error);
   }
 
-  #onOperation(status: OperationStatus): void {
-    this.#emit("operation:changed", status);
-    this.#state?.save();
-  }
-
-  #onDesired(name: string, from: number, to: number, reason: string): void {
-    this.logger.info({ process: name, from, to, reason }, `${name} scales from ${from} to ${to}`);
-    this.#metrics.countScale(name, to > from ? "up" : "down", reason);
-    this.#updateReadyFile();
-    this.#emit("process:scaled", { process: name, from, to, reason });
-  }
-
   #timed(name: string, operation: Operation): Operation {
     const { clock } = this.#host;
     const startedAt = clock.monotonicMs();
@@ -424,10 +385,5 @@ export class SupervisorCore {
       this.#metrics.observeRollout(name, state, (clock.monotonicMs() - startedAt) / 1_000),
     );
     return operation;
-  }
-
-  #emit<Name extends keyof SupervisorEvents>(event: Name, payload: SupervisorEvents[Name]): void {
-    this.journal.append(event, payload);
-    this.events.emit(event, payload);
   }
 }

@@ -1,29 +1,18 @@
 import type { Database, Statement } from "better-sqlite3";
 import { createBatchId } from "./batch-id.ts";
-import { checksumOf } from "./checksum.ts";
 import { openDatabase } from "./database.ts";
+import type { PayloadList } from "./grouped-payloads.ts";
 import { findDeadOwners } from "./owners.ts";
+import { type LostPayload, PayloadRows } from "./payload-rows.ts";
 import { purge } from "./purge.ts";
 import { withReserve } from "./reserve-file.ts";
 import { noteDamage } from "./salvage/damage-mark.ts";
-
-/** A payload as it was received. */
-export interface BufferedPayload {
-  /** Its place in the order of arrival; never reused. */
-  id: number;
-  /** Unix time in milliseconds. */
-  receivedAt: number;
-  /** Name of the token that it was sent with. */
-  token: string;
-  /** The bytes as received: gzip stays gzip. */
-  payload: Buffer;
-}
 
 /** Payloads that one worker has claimed. */
 export interface ClaimedBatch {
   /** UUID; the same whenever these payloads are tried again. */
   batchId: string;
-  payloads: BufferedPayload[];
+  payloads: PayloadList;
   /** Tries before this one; above 0 the batch may have landed already. */
   earlierAttempts: number;
   /** Worker threads that died with this batch in hand. */
@@ -66,15 +55,6 @@ interface ClaimRow {
 
 type ClaimRange = Pick<ClaimRow, "lo" | "hi" | "rows" | "bytes">;
 
-type PayloadRow = [
-  id: number,
-  receivedAt: number,
-  token: number,
-  name: string,
-  checksum: number,
-  payload: Buffer,
-];
-
 /**
  * One worker's view of a buffer: claims batches by id range, reads them, gives them up when they
  * have landed. Has its own SQLite handle, so it belongs to one thread.
@@ -91,7 +71,7 @@ export class ClaimSession {
   readonly #worker: number;
   readonly #sizes: Statement<[number], { id: number; bytes: number }>;
   readonly #range: Statement<[number, number], ClaimRange>;
-  readonly #payloads: Statement<[number, number], PayloadRow>;
+  readonly #payloads: PayloadRows;
 
   constructor({ path, owner, worker, durability }: ClaimSessionOptions) {
     this.#path = path;
@@ -111,13 +91,7 @@ export class ClaimSession {
          coalesce(sum(bytes), 0) AS bytes
        FROM (SELECT id, length(payload) AS bytes FROM payloads WHERE id > ? ORDER BY id LIMIT ?)`,
     );
-    this.#payloads = this.#database
-      .prepare<[number, number]>(
-        `SELECT payloads.id, received_at, token, coalesce(name, 'default'), checksum, payload
-         FROM payloads LEFT JOIN tokens ON tokens.id = payloads.token
-         WHERE payloads.id BETWEEN ? AND ? ORDER BY payloads.id`,
-      )
-      .raw() as unknown as Statement<[number, number], PayloadRow>;
+    this.#payloads = new PayloadRows(this.#database);
   }
 
   /** Pending payloads and when the oldest of them was received, in Unix milliseconds. */
@@ -262,14 +236,7 @@ export class ClaimSession {
 
   /** @returns undefined when damage has left none of its payloads. */
   #read(row: ClaimRow): ClaimedBatch | undefined {
-    const payloads: BufferedPayload[] = [];
-    const lost: PayloadRow[] = [];
-    for (const payloadRow of this.#payloads.all(row.lo, row.hi)) {
-      const [id, receivedAt, tokenId, token, checksum, payload] = payloadRow;
-      const isIntact = checksumOf(id, receivedAt, tokenId, payload) === checksum;
-      if (isIntact) payloads.push({ id, receivedAt, token, payload });
-      else lost.push(payloadRow);
-    }
+    const { payloads, lost } = this.#payloads.read(row.lo, row.hi, row.bytes / row.rows);
     if (lost.length > 0) this.#giveUp(row, lost);
     if (payloads.length === 0) return undefined;
     return {
@@ -282,11 +249,11 @@ export class ClaimSession {
   }
 
   /** Takes payloads whose bytes have changed on disk out of their batch, and counts them as lost. */
-  #giveUp(row: ClaimRow, lost: readonly PayloadRow[]): void {
-    const bytes = lost.reduce((sum, [, , , , , payload]) => sum + payload.byteLength, 0);
+  #giveUp(row: ClaimRow, lost: readonly LostPayload[]): void {
+    const bytes = lost.reduce((sum, one) => sum + one.bytes, 0);
     const giveUp = this.#database.transaction(() => {
       const remove = this.#database.prepare("DELETE FROM payloads WHERE id = ?");
-      for (const [id] of lost) remove.run(id);
+      for (const { id } of lost) remove.run(id);
       this.#database
         .prepare("UPDATE claims SET rows = rows - ?, bytes = bytes - ? WHERE batch_id = ?")
         .run(lost.length, bytes, row.batch_id);

@@ -7,8 +7,12 @@ import { assertBufferFile } from "./schema.ts";
 /** Larger pages than SQLite's 4 KiB: payloads of a kilobyte overflow less and commits write fewer. */
 export const PAGE_BYTES = 16 * 1024;
 const BUSY_TIMEOUT_MS = 5_000;
-/** For each handle. Payloads are written once and read once: a larger cache keeps what nobody asks for. */
-const CACHE_KIB = 8_000;
+/**
+ * Of the handle that creates and fills the file, and of all others. Payloads are written once and read
+ * once: a larger cache keeps what nobody asks for. See docs/decisions/0012 and 0013.
+ */
+const WRITER_CACHE_KIB = 8_000;
+const READER_CACHE_KIB = 2_000;
 /** The WAL file is cut back to this size when it is reset. */
 const WAL_KEPT_BYTES = 16 * 1024 * 1024;
 
@@ -40,8 +44,9 @@ export function openDatabase(path: string, { durability, create = false }: OpenO
     }
     database.pragma("journal_mode = WAL");
     database.pragma(`synchronous = ${durability === "power" ? "FULL" : "NORMAL"}`);
-    database.pragma(`cache_size = -${CACHE_KIB}`);
-    database.pragma("mmap_size = 268435456");
+    database.pragma(`cache_size = -${create ? WRITER_CACHE_KIB : READER_CACHE_KIB}`);
+    // What is mapped counts as the process's memory, once for each handle, and reads no faster.
+    database.pragma("mmap_size = 0");
     database.pragma("temp_store = MEMORY");
     // The maintenance thread checkpoints: a checkpoint inside a commit would stall the event loop.
     database.pragma("wal_autocheckpoint = 0");

@@ -25,9 +25,9 @@ export { createBuffer } from "./buffer.ts";
 export type { BufferEvents, BufferOwner, DurableBuffer } from "./durable-buffer.ts";
 export type { SalvageReport } from "./salvage/salvage.ts";
 export {
-  type BufferedPayload,
   type ClaimedBatch,
   type ClaimLimits,
   ClaimSession,
   type ClaimSessionOptions,
 } from "./claims.ts";
+export type { BufferedPayload, PayloadList } from "./grouped-payloads.ts";

@@ -30,6 +30,10 @@ const TICK_MS = 250;
 const WAL_CUT_BYTES = 64 * 1024 * 1024;
 /** How long a reset may make writers wait for readers, in milliseconds. */
 const RESET_WAIT_MS = 50;
+/** Checkpoints right before a reset, so that it finds little left to do while writers wait. */
+const MAX_ROUNDS = 4;
+/** One that took no longer leaves next to nothing, in milliseconds. */
+const SHORT_ROUND_MS = 2;
 /** After a reset that a reader was in the way of: until the next try, in milliseconds. */
 const RESET_PAUSE_MS = 1_000;
 /** Free space that is kept for the next burst. */
@@ -92,6 +96,12 @@ function checkpoint(isTight: boolean): void {
   const threshold = isTight ? pageBytes : WAL_RESET_BYTES;
   if (frames * pageBytes < threshold || frames === framesAtLastReset) return;
   if (performance.now() < nextResetAt) return;
+  // Each round leaves what is written during it, less every time.
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const startedAt = performance.now();
+    checkpointWal("PASSIVE");
+    if (performance.now() - startedAt <= SHORT_ROUND_MS) break;
+  }
   const isToBeCut = isTight || walFileBytes(path) > WAL_CUT_BYTES;
   const { busy, log } = checkpointWal(isToBeCut ? "TRUNCATE" : "RESTART");
   if (busy === 0) framesAtLastReset = log;

@@ -21,10 +21,36 @@ export class CopyTextBuffer {
   }
 
   add(line: string): void {
-    const neededBytes = this.#length + line.length * MAX_BYTES_PER_UNIT;
+    const bytes = this.reserve(line.length * MAX_BYTES_PER_UNIT);
+    this.addWritten(this.#length + bytes.write(line, this.#length));
+  }
+
+  /** Bytes of all lines. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** The memory of this buffer, with room for so many bytes behind the last line. */
+  reserve(bytes: number): Buffer {
+    const neededBytes = this.#length + bytes;
     if (neededBytes > this.#bytes.byteLength) this.#grow(neededBytes);
-    this.#length += this.#bytes.write(line, this.#length);
+    return this.#bytes;
+  }
+
+  /** Takes what was written behind the last line, up to `end`, as a line. */
+  addWritten(end: number): void {
+    this.#length = end;
     this.#lines++;
+  }
+
+  get capacityBytes(): number {
+    return this.#bytes.byteLength;
+  }
+
+  /** Drops all lines and keeps the memory. */
+  clear(): void {
+    this.#length = 0;
+    this.#lines = 0;
   }
 
   /** All lines; shares memory with this buffer. */

@@ -5,7 +5,7 @@ import { parseRecords, PayloadRefused } from "./payload-reader.ts";
 import { RecordTexts, splitArray } from "./record-span.ts";
 
 /** Characters up to which a payload is read in one go: it cannot fill a heap, whatever it holds. */
-const MAX_WHOLE_LENGTH = 256 * 1024;
+export const MAX_WHOLE_LENGTH = 256 * 1024;
 
 /** One record of a payload. */
 export interface PayloadRecord {

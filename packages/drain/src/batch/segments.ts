@@ -56,6 +56,11 @@ export interface SegmentSink<Taken> {
   readonly length: number;
   addRecord(record: EncodedRecord): void;
   addDeadLetter(letter: DeadLetter): void;
+  /**
+   * Adds all of a payload in a way of its own. @returns false, having added nothing, when it has to be
+   * read here.
+   */
+  addPayload?(payload: BufferedPayload, router: Router): boolean;
   /** Hands over what it holds and starts anew. */
   take(): Taken;
 }
@@ -68,13 +73,18 @@ export function* readBatch<Taken>(
   open: SegmentSink<Taken>,
   beforePayload?: (payloadId: number) => void,
 ): Generator<Taken> {
-  for (const payload of batch.payloads) {
+  const { payloads } = batch;
+  // By index, and no generator for a payload that needs none: thousands of short-lived objects less.
+  for (let index = 0; index < payloads.length; index++) {
+    const payload = payloads.at(index) as BufferedPayload;
     if (batch.convictedIds.includes(payload.id)) {
       const reason = "reading this payload ended the worker thread, probably for want of memory";
       open.addDeadLetter(wholePayload(payload, "kills_worker", reason));
     } else {
       beforePayload?.(payload.id);
-      yield* readPayload(payload, router, limits, open);
+      if (open.addPayload?.(payload, router) !== true) {
+        yield* readPayload(payload, router, limits, open);
+      }
     }
     const isFull = open.length >= limits.segmentLength || beforePayload !== undefined;
     if (isFull && open.length > 0) yield open.take();
@@ -140,7 +150,8 @@ function* readPayload<Taken>(
   }
 }
 
-function addRecord(
+/** Adds a record to `open`, or the dead letter of one that is refused. */
+export function addRecord(
   source: PayloadRecord,
   place: Pick<EncodedRecord, "payload" | "recordIndex" | "meta">,
   router: Router,

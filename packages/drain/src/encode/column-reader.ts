@@ -77,6 +77,8 @@ export class ColumnReader {
   readonly emptyAsNull: boolean;
   /** Whether the text may hold characters that COPY escapes. */
   readonly needsEscape: boolean;
+  /** Whether it reads Unix seconds. */
+  readonly isInSeconds: boolean;
   readonly #unit: ColumnDefinition["unit"];
   readonly #read: ValueReader;
 
@@ -87,6 +89,7 @@ export class ColumnReader {
     this.required = required ?? false;
     this.emptyAsNull = emptyAsNull ?? false;
     this.needsEscape = ESCAPED_TYPES.has(type);
+    this.isInSeconds = type === "timestamptz" && unit === undefined;
     this.#unit = unit;
     this.#read = unit === undefined ? READERS[type] : TIME_READERS[unit].read;
   }

@@ -21,9 +21,21 @@ export function timestampText(unixSeconds: number): string | undefined {
   return microsecondsText(Math.round(unixSeconds * MICROSECONDS_PER_SECOND));
 }
 
+/** Unix seconds as microseconds, rounded as {@link timestampText} does; NaN for what is no number. */
+export function microsecondsOf(unixSeconds: unknown): number {
+  return typeof unixSeconds === "number"
+    ? Math.round(unixSeconds * MICROSECONDS_PER_SECOND)
+    : Number.NaN;
+}
+
+/** Whether so many microseconds since 1970 are within the years 1 to 9999. */
+export function isTimestamp(microseconds: number): boolean {
+  return microseconds >= MIN_MICROSECONDS && microseconds < END_MICROSECONDS;
+}
+
 /** {@link timestampText} of a whole number of microseconds. */
 export function microsecondsText(microseconds: number): string | undefined {
-  if (!(microseconds >= MIN_MICROSECONDS && microseconds < END_MICROSECONDS)) return undefined;
+  if (!isTimestamp(microseconds)) return undefined;
   // Remainders of doubles are exact, also beyond 2^53 where a quotient would be rounded.
   const remainder = microseconds % MICROSECONDS_PER_SECOND;
   const fraction = remainder < 0 ? remainder + MICROSECONDS_PER_SECOND : remainder;

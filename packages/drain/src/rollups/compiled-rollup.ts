@@ -1,5 +1,5 @@
 import { type RecordMeta, tokenText } from "../encode/record-meta.ts";
-import { microsecondsText, timestampText } from "../encode/timestamp-text.ts";
+import { microsecondsOf, microsecondsText, timestampText } from "../encode/timestamp-text.ts";
 import type { UpsertStatement } from "../upsert/upsert-statement.ts";
 import { KeyBudget, OTHER_KEY } from "./key-budget.ts";
 import { RollupCell, type RollupSample } from "./rollup-cell.ts";
@@ -29,6 +29,8 @@ export interface CompiledRollup {
 
 /** The cells of one token and key. */
 interface KeyCells {
+  /** Both in one string. */
+  readonly rowKey: string;
   /** Token, then the key columns. */
   readonly key: readonly string[];
   /** For each interval, cells by the start of their bucket in Unix seconds. */
@@ -45,7 +47,7 @@ export function compileRollup(rollup: RollupDefinition): CompiledRollup {
   const text = rollupSql(rollup);
   const isError = errorTest(rollup.errors);
   const budget = new KeyBudget(rollup.maxKeys);
-  const otherKey = readers.key.map(() => OTHER_KEY);
+  const otherKey = readers.key.map(() => OTHER_KEY).join(KEY_SEPARATOR);
   const windows = rollup.intervals
     .map((interval) => new RollupWindow(rollup, interval))
     .toSorted((left, right) => left.seconds - right.seconds);
@@ -61,22 +63,31 @@ export function compileRollup(rollup: RollupDefinition): CompiledRollup {
     ...cell.latest,
   ];
 
-  const createGroup = (): RollupGroup => {
-    const byKey = new Map<string, KeyCells>();
+  /** Of the record in hand; used again for each. */
+  const buckets: Array<number | undefined> = windows.map(() => undefined);
 
-    const cellsOf = (parts: readonly string[], meta: RecordMeta): KeyCells["cells"] => {
+  const createGroup = (): RollupGroup => {
+    const byToken = new Map<string, Map<string, KeyCells>>();
+
+    const cellsOf = (record: Fields, meta: RecordMeta): KeyCells["cells"] => {
       const token = tokenText(meta.token);
-      let key = parts.join(KEY_SEPARATOR);
+      let key = keyOf(record);
       const isAdmitted = budget.admits(token, key, meta.receivedAt);
-      if (!isAdmitted) key = otherKey.join(KEY_SEPARATOR);
-      const rowKey = token + KEY_SEPARATOR + key;
-      let entry = byKey.get(rowKey);
+      if (!isAdmitted) key = otherKey;
+      // Two maps, not one by both: a new string for each record took longer than to look it up.
+      let byKey = byToken.get(token);
+      if (byKey === undefined) {
+        byKey = new Map();
+        byToken.set(token, byKey);
+      }
+      let entry = byKey.get(key);
       if (entry === undefined) {
         entry = {
-          key: [token, ...(isAdmitted ? parts : otherKey)],
+          rowKey: token + KEY_SEPARATOR + key,
+          key: [token, ...key.split(KEY_SEPARATOR)],
           cells: windows.map(() => new Map<number, RollupCell>()),
         };
-        byKey.set(rowKey, entry);
+        byKey.set(key, entry);
       }
       return entry.cells;
     };
@@ -85,21 +96,24 @@ export function compileRollup(rollup: RollupDefinition): CompiledRollup {
       collect(record, meta) {
         const moment = record[readers.occurredAt.field];
         // As the table rounds it: a moment just before midnight may be the next day's.
-        const microseconds =
-          typeof moment === "number" ? Math.round(moment * MICROSECONDS) : Number.NaN;
+        const microseconds = microsecondsOf(moment);
         const seconds = Math.floor(microseconds / MICROSECONDS);
-        const buckets = windows.map((window) => window.bucketOf(seconds, meta.receivedAt));
-        if (buckets.every((bucket) => bucket === undefined)) {
+        let isCounted = false;
+        for (let index = 0; index < windows.length; index++) {
+          buckets[index] = windows[index]?.bucketOf(seconds, meta.receivedAt);
+          isCounted ||= buckets[index] !== undefined;
+        }
+        if (!isCounted) {
           // Only here: it writes the moment as text, a third of what collecting cost.
           readers.occurredAt.read(moment);
           return;
         }
-        const parts = readers.key.map((reader) => reader.read(record[reader.field]) ?? "");
         const latest = readers.latest.map((reader) => reader.read(record[reader.field]));
         const sample = sampleOf(record, microseconds);
-        const cells = cellsOf(parts, meta);
-        for (let index = 0; index < buckets.length; index++) {
-          const [bucket, byBucket] = [buckets[index], cells[index]];
+        const cells = cellsOf(record, meta);
+        for (let index = 0; index < windows.length; index++) {
+          const bucket = buckets[index];
+          const byBucket = cells[index];
           if (bucket === undefined || byBucket === undefined) continue;
           let cell = byBucket.get(bucket);
           if (cell === undefined) {
@@ -114,11 +128,20 @@ export function compileRollup(rollup: RollupDefinition): CompiledRollup {
         }
       },
       statements: () =>
-        statementValues(inLockOrder(windows, byKey).map(valuesOf)).map((values) => ({
+        statementValues(inLockOrder(windows, byToken).map(valuesOf)).map((values) => ({
           text,
           values,
         })),
     };
+  };
+
+  const keyOf = (record: Fields): string => {
+    let key: string | undefined;
+    for (const reader of readers.key) {
+      const part = reader.read(record[reader.field]) ?? "";
+      key = key === undefined ? part : key + KEY_SEPARATOR + part;
+    }
+    return key ?? "";
   };
 
   const sampleOf = (record: Fields, microseconds: number): RollupSample => {
@@ -153,10 +176,11 @@ interface RollupRow {
 /** The same order in every process: sessions that lock rows in one order cannot deadlock. */
 function inLockOrder(
   windows: readonly RollupWindow[],
-  byKey: ReadonlyMap<string, KeyCells>,
+  byToken: ReadonlyMap<string, ReadonlyMap<string, KeyCells>>,
 ): RollupRow[] {
   const rows: RollupRow[] = [];
-  for (const [rowKey, { key, cells }] of byKey) {
+  const entries = [...byToken.values()].flatMap((byKey) => [...byKey.values()]);
+  for (const { rowKey, key, cells } of entries) {
     for (const [index, { seconds }] of windows.entries()) {
       for (const [bucket, cell] of cells[index] ?? []) {
         rows.push({ seconds, bucket, rowKey, key, cell });

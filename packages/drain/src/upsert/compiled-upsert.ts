@@ -1,4 +1,5 @@
 import { type RecordMeta, tokenText } from "../encode/record-meta.ts";
+import { isTimestamp, microsecondsOf } from "../encode/timestamp-text.ts";
 import { unknownFieldsText } from "../encode/unknown-fields.ts";
 import type { CountCondition, UpsertDefinition } from "../schema/upsert.ts";
 import { upsertReaders } from "./upsert-readers.ts";
@@ -46,18 +47,19 @@ export function compileUpsert(upsert: UpsertDefinition): CompiledUpsert {
     name: upsert.name,
     types: upsert.match.t,
     collect(rows, record, meta) {
-      const key = [tokenText(meta.token)];
+      let rowKey = tokenText(meta.token);
       for (const reader of keyReaders) {
         const part = reader.read(record[reader.field]);
         if (part === null) return;
-        key.push(part);
+        rowKey += KEY_SEPARATOR + part;
       }
-      const moment = occurredAt.read(record[occurredAt.field]) as string;
-      const rowKey = key.join(KEY_SEPARATOR);
+      const moment = microsecondsOf(record[occurredAt.field]);
+      // Only to refuse it: writing each moment as text took longer than all the rest.
+      if (!isTimestamp(moment)) occurredAt.read(record[occurredAt.field]);
       let row = rows.get(rowKey);
       if (row === undefined) {
         row = {
-          key,
+          key: rowKey.split(KEY_SEPARATOR),
           counts: conditions.map(() => 0),
           firstSeenAt: moment,
           lastSeenAt: moment,

@@ -1,4 +1,5 @@
 import { type Merge, withAlerts } from "../alerts/outbox-sql.ts";
+import { microsecondsText } from "../encode/timestamp-text.ts";
 import { UNKNOWN_FIELDS } from "../encode/unknown-fields.ts";
 import { sqlType } from "../schema/ddl.ts";
 import { quoteIdentifier } from "../schema/identifier.ts";
@@ -51,8 +52,8 @@ export function upsertValues(rows: readonly UpsertRow[]): Array<Array<string | n
   const perRow = rows.map(({ key, counts, firstSeenAt, lastSeenAt, latest }) => [
     ...key,
     ...counts.map(String),
-    firstSeenAt,
-    lastSeenAt,
+    microsecondsText(firstSeenAt) ?? null,
+    microsecondsText(lastSeenAt) ?? null,
     ...latest,
   ]);
   return (perRow[0] ?? []).map((_, column) => perRow.map((values) => values[column] ?? null));

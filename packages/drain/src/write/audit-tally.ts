@@ -23,16 +23,21 @@ function hourOf(moment: number): number {
 
 /** The payloads of a batch, hour of receipt by hour of receipt: nearly always the batch itself. */
 export function splitByHour(batch: ClaimedBatch): ClaimedBatch[] {
-  const parts: ClaimedBatch[] = [];
-  let start = 0;
-  for (let end = 1; end <= batch.payloads.length; end++) {
-    const hour = hourOf(batch.payloads[start]?.receivedAt ?? 0);
-    const next = batch.payloads[end];
-    if (next !== undefined && hourOf(next.receivedAt) === hour) continue;
-    parts.push({ ...batch, payloads: batch.payloads.slice(start, end) });
-    start = end;
+  const starts: number[] = [];
+  let current: number | undefined;
+  let index = 0;
+  for (const { receivedAt } of batch.payloads) {
+    const hour = hourOf(receivedAt);
+    if (hour !== current) starts.push(index);
+    current = hour;
+    index++;
   }
-  return parts;
+  if (starts.length === 1) return [batch];
+  const payloads = [...batch.payloads];
+  return starts.map((start, part) => ({
+    ...batch,
+    payloads: payloads.slice(start, starts[part + 1]),
+  }));
 }
 
 interface HourTally {
@@ -48,13 +53,15 @@ interface HourTally {
 export class AuditTally {
   readonly #hours = new Map<number, HourTally>();
 
+  /** @param part of a batch, all received in one hour. */
   addPayloads({ payloads }: ClaimedBatch): void {
-    for (const { id, receivedAt } of payloads) {
-      const hour = this.#hour(receivedAt);
-      hour.payloads++;
-      hour.firstPayloadId = Math.min(hour.firstPayloadId ?? id, id);
-      hour.lastPayloadId = Math.max(hour.lastPayloadId ?? id, id);
-    }
+    const first = payloads.at(0);
+    const last = payloads.at(-1);
+    if (first === undefined || last === undefined) return;
+    const hour = this.#hour(first.receivedAt);
+    hour.payloads += payloads.length;
+    hour.firstPayloadId = Math.min(hour.firstPayloadId ?? first.id, first.id);
+    hour.lastPayloadId = Math.max(hour.lastPayloadId ?? last.id, last.id);
   }
 
   addRecords(receivedAt: number, table: string, records: number): void {

@@ -1,6 +1,8 @@
 import type { ClaimedBatch } from "@millrace/core/buffer";
 import type { Client } from "pg";
+import type { ScannedPayloads } from "../batch/scanned-payloads.ts";
 import { PayloadTexts } from "../batch/payload-texts.ts";
+import { CopyTextPool } from "../batch/copy-text-pool.ts";
 import { readCopySegments } from "../batch/copy-segments.ts";
 import { readSegments, refusedByServer, type SegmentLimits } from "../batch/segments.ts";
 import type { Router } from "../encode/router.ts";
@@ -27,6 +29,7 @@ export interface LandedBatch {
 
 export interface BatchWriterOptions extends BeginOptions, AuditSource {
   router: Router;
+  scanned: ScannedPayloads;
   upserts: CompiledUpserts;
   limits: SegmentLimits;
   breakers: TableBreakers;
@@ -48,6 +51,7 @@ export interface WriteMode {
 /** Lands batches, each in one transaction together with its entry in the ledger. */
 export class BatchWriter {
   readonly #options: BatchWriterOptions;
+  readonly #texts = new CopyTextPool();
 
   constructor(options: BatchWriterOptions) {
     this.#options = options;
@@ -72,9 +76,10 @@ export class BatchWriter {
     const landed = nothingLanded();
     if (!(await beginBatch(client, this.#options, batch))) return { ...landed, wasLanded: true };
     const tally = new AuditTally();
-    tally.addPayloads(batch);
+    const parts = splitByHour(batch);
+    for (const part of parts) tally.addPayloads(part);
     if (mode.isolating) await this.#landIsolating(client, batch, mode, landed, tally);
-    else await this.#landWhole(client, batch, mode, landed, tally);
+    else await this.#landWhole(client, parts, mode, landed, tally);
     await tally.write(client, this.#options);
     await commitBatch(client);
     return landed;
@@ -83,25 +88,32 @@ export class BatchWriter {
   /** The first refused row ends it. */
   async #landWhole(
     client: Client,
-    batch: ClaimedBatch,
+    parts: readonly ClaimedBatch[],
     { onProgress }: WriteMode,
     landed: LandedBatch,
     tally: AuditTally,
   ): Promise<void> {
-    const { router, upserts, limits } = this.#options;
+    const { router, scanned, upserts, limits } = this.#options;
     const groups = upserts.createGroups();
-    for (const part of splitByHour(batch)) {
-      const receivedAt = part.payloads[0]?.receivedAt ?? 0;
-      const segments = readCopySegments(part, router, limits, (record, meta) =>
-        upserts.collect(groups, record, meta),
+    for (const part of parts) {
+      const receivedAt = part.payloads.at(0)?.receivedAt ?? 0;
+      const segments = readCopySegments(
+        part,
+        router,
+        scanned,
+        limits,
+        this.#texts,
+        (record, meta) => upserts.collect(groups, record, meta),
       );
       for (const { tables, deadLetters } of segments) {
-        for (const [{ name, copySql }, text] of tables) {
-          if (copySql !== undefined) await copyIn(client, copySql, text.bytes());
-          countRecords(landed, name, text.lines);
-          tally.addRecords(receivedAt, name, text.lines);
+        for (const [table, text] of tables) {
+          if (table.copySql !== undefined) await copyIn(client, table.copySql, text.bytes());
+          countRecords(landed, table.name, text.lines);
+          tally.addRecords(receivedAt, table.name, text.lines);
+          // Not after an error: the socket may still read it.
+          this.#texts.giveBack(table, text);
         }
-        await copyDeadLetters(client, batch.batchId, deadLetters);
+        await copyDeadLetters(client, part.batchId, deadLetters);
         countDeadLetters(landed, deadLetters, tally);
         onProgress();
       }

@@ -30,7 +30,7 @@ export async function beginBatch(
   { bufferId, statementTimeoutMs, lockTimeoutMs, synchronousCommit }: BeginOptions,
   { batchId, payloads }: ClaimedBatch,
 ): Promise<boolean> {
-  const first = payloads[0]?.id ?? 0;
+  const first = payloads.at(0)?.id ?? 0;
   const last = payloads.at(-1)?.id ?? 0;
   // One round trip; nothing here is a caller's text. SET LOCAL only, so that a pooled connection
   // is handed on as it was.

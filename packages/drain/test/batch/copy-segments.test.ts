@@ -1,68 +1,60 @@
-import type { ClaimedBatch } from "@millrace/core/buffer";
 import { nightwatch } from "@millrace/drain/nightwatch";
 import { expect, it } from "vitest";
 import { readCopySegments } from "../../src/batch/copy-segments.ts";
-import { readSegments } from "../../src/batch/segments.ts";
+import { CopyTextPool } from "../../src/batch/copy-text-pool.ts";
+import { ScannedPayloads } from "../../src/batch/scanned-payloads.ts";
 import { compileRouter } from "../../src/encode/router.ts";
-import { log, numbers, request } from "../fixtures/telemetry.ts";
+import { compileScannedTables } from "../../src/scan/scanned-tables.ts";
+import { claimedBatch } from "../fixtures/claimed-batch.ts";
+import { log, numbers } from "../fixtures/telemetry.ts";
 
 const router = compileRouter(nightwatch());
-const LIMITS = {
-  maxInflatedBytes: 1_000_000,
-  maxTextBytes: 9_000_000,
-  maxRecordHeapBytes: 5_000_000,
-};
+const scanned = new ScannedPayloads(compileScannedTables(nightwatch(), router));
 
-function batchOf(payloads: readonly string[]): ClaimedBatch {
-  return {
-    batchId: "6f2b8d2e-9f7c-4a31-9a56-0a3f5f3b1c11",
-    earlierAttempts: 0,
-    crashes: 0,
-    convictedIds: [],
-    payloads: payloads.map((payload, index) => ({
-      id: index + 1,
-      receivedAt: 1_767_225_600_000,
-      token: "default",
-      payload: Buffer.from(payload),
-    })),
+function read(payloads: readonly string[], segmentLength: number, pool = new CopyTextPool()) {
+  const limits = {
+    maxInflatedBytes: 1_000_000,
+    maxTextBytes: 9_000_000,
+    maxRecordHeapBytes: 5_000_000,
+    segmentLength,
   };
+  const batch = claimedBatch(payloads);
+  return readCopySegments(batch, router, scanned, limits, pool, () => {});
 }
 
-const PAYLOADS = [
-  JSON.stringify(numbers(40).flatMap((index) => [request(index), log(`no. ${index} \t €`)])),
-  "{",
-  JSON.stringify([log("last"), log(7), { t: "user", timestamp: 1_767_225_600, id: "u" }, 5]),
-];
+it("ends a segment with the payload that fills it", () => {
+  const payload = JSON.stringify([log("a"), log("b")]);
+  const lines = (segmentLength: number) =>
+    [...read(Array<string>(10).fill(payload), segmentLength)].map(({ tables }) =>
+      [...tables.values()].reduce((sum, text) => sum + text.lines, 0),
+    );
+  expect(lines(1)).toEqual(Array(10).fill(2));
+  expect(lines(900)).toEqual(Array(5).fill(4));
+  expect(lines(1_000_000)).toEqual([20]);
+});
 
-it.each([1_000_000, 2_000, 1])(
-  "makes of segments of %d characters what record by record makes of them",
-  (segmentLength) => {
-    const limits = { ...LIMITS, segmentLength };
-    const byRecord = [...readSegments(batchOf(PAYLOADS), router, limits)];
-    const collected: unknown[] = [];
-    const segments = [
-      ...readCopySegments(batchOf(PAYLOADS), router, limits, (record) => collected.push(record)),
-    ];
+it("has no text for a table that takes none of its records", () => {
+  const [segment] = read(['[{"t":"log"},{"t":"log","timestamp":"x"}]'], 1_000_000);
+  expect(segment?.tables.size).toBe(0);
+  expect(segment?.deadLetters).toHaveLength(2);
+});
 
-    expect(segments.map(({ deadLetters }) => deadLetters)).toEqual(
-      byRecord.map(({ deadLetters }) => deadLetters),
-    );
-    expect(
-      segments.map(({ tables }) =>
-        [...tables].map(([{ name }, text]) => [name, text.lines, text.bytes().toString()]),
-      ),
-    ).toEqual(
-      byRecord.map(({ records }) =>
-        [...Map.groupBy(records, ({ table }) => table.name)].map(([name, rows]) => [
-          name,
-          rows.length,
-          rows.map(({ line }) => line).join(""),
-        ]),
-      ),
-    );
-    expect(collected).toEqual(
-      byRecord.flatMap(({ records }) => records.map(({ record }) => record)),
-    );
-    expect(collected).toHaveLength(82);
-  },
-);
+it("writes to the memory of texts that were given back, and keeps none that are large", () => {
+  const pool = new CopyTextPool();
+  const contents = (payload: string) => {
+    const [segment] = read([payload], 9_000_000, pool);
+    return [...(segment?.tables ?? [])].map(([table, text]) => {
+      const content = text.bytes().toString();
+      pool.giveBack(table, text);
+      return { content, memory: text.bytes().buffer };
+    });
+  };
+  const first = contents(JSON.stringify(numbers(100).map((index) => log(`first ${index}`))));
+  const second = contents(JSON.stringify([log("second")]));
+  expect(second[0]?.memory).toBe(first[0]?.memory);
+  expect(second[0]?.content).toMatch(/^[^\n]*second[^\n]*\n$/);
+
+  const large = contents(JSON.stringify(numbers(15).map(() => log("x".repeat(100_000)))));
+  const last = contents(JSON.stringify([log("last")]));
+  expect(last[0]?.memory).not.toBe(large[0]?.memory);
+});

@@ -26,6 +26,7 @@ local function openRings(room)
   end
 end
 
+-- Puts a line into a ring: by virtual time, then by name as Redis does.
 local function enter(line, class, time)
   line.class, line.time = class, time
   local came = rings[class].came
@@ -41,7 +42,7 @@ local function enter(line, class, time)
 end
 
 -- Reads two, then as many again each time: most tenants have one turn in a call. Redis takes most of a
--- microsecond to write a score: those of the class at hand are asked for without.
+-- microsecond to write a score: those of the class at hand are asked for without. For ENDS see classOf.
 local ENDS = { ["1"] = "(8589934592", ["5"] = "(25769803776", ["10"] = "+inf" }
 local function readStaged(line, class)
   local ids, classes = line.ids, line.classes
@@ -79,6 +80,7 @@ local function readLine(tenant, class, time)
   return line
 end
 
+-- The line whose turn it is in a class that has one.
 local function takeFirst(class, lines)
   local ring = rings[class]
   local line = ring.came[ring.first]

@@ -82,12 +82,13 @@ export class MemoryQueue<Input, Output> extends LifecycleComponent implements Qu
   async get(taskId: string): Promise<TaskView | undefined> {
     const task = this.#running().tasks.get(taskId);
     if (!task) return undefined;
-    const { tenantId, result, failedReason, attemptsMade, addedAt } = task;
+    const { tenantId, progress, result, failedReason, attemptsMade, addedAt } = task;
     return {
       taskId,
       tenantId,
       state: BULLMQ_STATES[task.state],
       data: storedCopy(task.envelope.data),
+      progress: storedCopy(progress),
       result: storedCopy(result),
       failedReason,
       attemptsMade,

@@ -5,6 +5,7 @@ import { runTask } from "../worker/task-run.ts";
 import type { ResolvedQueueWorkerOptions } from "../worker/worker-options.ts";
 import { registerCallback } from "./awaited-callbacks.ts";
 import type { KeptQueue } from "./kept-queue.ts";
+import { storedCopy } from "./stored-copy.ts";
 import type { TaskRecord } from "./task-record.ts";
 
 /** One execution of a handler, its timeout by the backend's clock. */
@@ -32,8 +33,9 @@ export async function runInMemory(
         attemptsStarted: task.attemptsStarted,
         children: childrenInMemory(kept, task, run.options),
         now: () => kept.clock.now(),
-        // Nothing but dashboards of BullMQ reads it.
-        updateProgress: () => Promise.resolve(),
+        async updateProgress(value) {
+          task.progress = storedCopy(value);
+        },
         registerCallback: async (dispatch) => registerCallback(task, dispatch, kept.clock.now()),
         timeout(timeoutMs) {
           cancelTimer = kept.clock.at(kept.clock.now() + timeoutMs, () =>

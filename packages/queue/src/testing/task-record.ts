@@ -69,6 +69,7 @@ export interface TaskRecord extends GateTask {
   defers: number;
   /** Starts that ended in order without ending the task. */
   putOffs: number;
+  progress: unknown;
   result: unknown;
   failedReason: string | undefined;
   finishedAt: number | undefined;
@@ -102,6 +103,7 @@ export function newRecord(
     attemptsStarted: 0,
     defers: 0,
     putOffs: 0,
+    progress: 0,
     result: null,
     failedReason: undefined,
     finishedAt: undefined,

@@ -42,7 +42,7 @@ export interface TaskContext {
   signal: AbortSignal;
   /** Carries tenantId, taskId, agentRole, traceId and the task's labels. */
   logger: Logger;
-  /** Stores progress that dashboards show. */
+  /** Stores progress that `queue.get` and dashboards show; it stays when the task is run again. */
   progress: (value: object | number) => Promise<void>;
   /**
    * Puts the task off without counting an attempt; it keeps its place in its line. Never returns: let

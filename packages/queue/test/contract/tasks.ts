@@ -90,6 +90,27 @@ export function tasksContract(open: OpenBackend): void {
       });
     });
 
+    it("show what their handler reported last, also after a run that failed", async () => {
+      const { handler, goOn, waiting } = held();
+      await system.worker(async (task, { progress }) => {
+        if (task.attempt === 1) {
+          await progress(20);
+          await progress({ step: "outline", at: new Date(0) });
+        }
+        await handler(task);
+        if (task.attempt === 1) throw new Error("once");
+      });
+      const taskId = await system.add({}, { delayMs: 10, attempts: 2 });
+      expect((await system.queue.get(taskId))?.progress).toBe(0);
+      const reported = { step: "outline", at: "1970-01-01T00:00:00.000Z" };
+      for (let run = 0; run < 2; run++) {
+        await until(() => waiting.length === 1);
+        expect((await system.queue.get(taskId))?.progress).toEqual(reported);
+        goOn();
+      }
+      expect((await system.reaches(taskId, "completed")).progress).toEqual(reported);
+    });
+
     it("are refused with a code and leave nothing behind", async () => {
       const { queue } = system;
       await queue.add({ tenantId: "other", data: {}, jobId: "taken" });

@@ -56,7 +56,7 @@ export async function openApiServer(
 function listenFailed(where: string, cause: unknown): MillraceError<SupervisorErrorCode> {
   return new MillraceError<SupervisorErrorCode>(
     "SUPERVISOR_API_LISTEN_FAILED",
-    `the management API cannot listen on ${where}: ${messageOf(cause)}`,
+    `the management API cannot listen on ${where} (${messageOf(cause)}): stop what is there, or set another api.port or api.socket`,
     { cause, details: { where } },
   );
 }

@@ -91,8 +91,9 @@ class CanaryRun {
     if (canarySpec === undefined) return;
     const candidates = this.#stable.toSorted((left, right) => right - left);
     const chosen = candidates.slice(0, Math.max(0, instances - canaryNumbers.size));
-    await rollOut(this.#process, canarySpec, chosen, this.#context);
+    // Before they are replaced: what is cut short half-way has to be put back too.
     for (const number of chosen) canaryNumbers.add(number);
+    await rollOut(this.#process, canarySpec, chosen, this.#context);
     this.#report("running", `step ${this.#step} of ${this.#steps.length}`);
   }
 
@@ -145,13 +146,10 @@ class CanaryRun {
   }
 
   async #abort(cause: unknown): Promise<void> {
-    const { canarySpec, instances } = this.#process;
-    // By what they run: a step that was cut short has replaced some that don't count as canaries yet.
-    const back = [...instances.values()]
-      .filter(({ spec }) => spec === canarySpec)
-      .map(({ number }) => number);
+    const { canaryNumbers, canarySpec, instances } = this.#process;
     // The operation's own signal may have fired: putting the stable variant back must still happen.
     const context = { ...this.#context, signal: new AbortController().signal };
+    const back = [...canaryNumbers].filter((number) => instances.get(number)?.spec === canarySpec);
     await rollOut(this.#process, this.#process.spec, back, context).finally(() => this.#forget());
     this.#report("aborted", cause instanceof Error ? cause.message : String(cause));
   }

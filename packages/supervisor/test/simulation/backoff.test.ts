@@ -1,32 +1,12 @@
-import { silentLogger } from "@millrace/core";
-import type { ProcessOptions, Supervisor } from "@millrace/supervisor";
-import { Registry } from "prom-client";
-import { describe, expect, test } from "vitest";
-import { createSupervisorOn } from "../../src/supervisor.ts";
-import { SimulatedHost } from "./simulated-host.ts";
+import { describe, expect, test, vi } from "vitest";
+import { simulate } from "./simulate.ts";
+import type { SimulatedHost } from "./simulated-host.ts";
 
 const CAP_MS = 30_000;
 const MINUTE_MS = 60_000;
 const INSTANCES = 50;
 /** So generous that only the backoff holds anybody back. */
 const NO_BUDGET = { restarts: 1e6, windowMs: 1_000 };
-
-async function run(
-  seed: number,
-  options: Partial<ProcessOptions>,
-): Promise<{ host: SimulatedHost; supervisor: Supervisor }> {
-  const host = new SimulatedHost(seed);
-  const supervisor = createSupervisorOn(host, {
-    processes: { worker: { command: ["worker"], scale: INSTANCES, ...options } },
-    env: {},
-    logger: silentLogger,
-    metrics: new Registry(),
-  });
-  const starting = supervisor.start();
-  await host.clock.advance(1_000);
-  await starting;
-  return { host, supervisor };
-}
 
 function endAll(host: SimulatedHost): void {
   for (const process of host.running) process.end({ code: 1, signal: null });
@@ -39,9 +19,12 @@ function launches(host: SimulatedHost, sinceMs: number): Array<{ id: string; atM
   );
 }
 
+// Much is made to happen, and the machine may be busy.
+vi.setConfig({ testTimeout: 60_000 });
+
 describe.each([1, 2, 3])("fifty instances that crash together, seed %i", (seed) => {
   test("after each crash no tenth of a second sees more than a fifth of them start", async () => {
-    const { host } = await run(seed, { restartBudget: NO_BUDGET });
+    const { host } = await simulate({ scale: INSTANCES, restartBudget: NO_BUDGET }, seed);
     // The bound of the wait doubles with each: 100, 200, 400, 800 ms, and so on.
     for (let crash = 1; crash <= 8; crash++) {
       const sinceMs = host.clock.monotonicMs();
@@ -58,7 +41,7 @@ describe.each([1, 2, 3])("fifty instances that crash together, seed %i", (seed) 
   test("they go on crashing at most once per cap each, in the long run", async () => {
     // Whatever they do before they crash, they are never stable.
     const backoff = { minUptimeMs: MINUTE_MS };
-    const { host } = await run(seed, { restartBudget: NO_BUDGET, backoff });
+    const { host } = await simulate({ scale: INSTANCES, restartBudget: NO_BUDGET, backoff }, seed);
     host.tempers.set("worker", "crashing");
     endAll(host);
     await host.clock.advance(10 * MINUTE_MS);
@@ -72,7 +55,7 @@ describe.each([1, 2, 3])("fifty instances that crash together, seed %i", (seed) 
   });
 
   test("what heals after ten minutes is up within one cap", async () => {
-    const { host, supervisor } = await run(seed, {});
+    const { host, supervisor } = await simulate({ scale: INSTANCES }, seed);
     host.tempers.set("worker", "crashing");
     endAll(host);
     await host.clock.advance(10 * MINUTE_MS);

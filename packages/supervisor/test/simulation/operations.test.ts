@@ -1,5 +1,5 @@
 import type { Operation, Supervisor } from "@millrace/supervisor";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Random } from "./random.ts";
 import { simulate, type Simulation } from "./simulate.ts";
 
@@ -41,6 +41,9 @@ async function callMany(
 function reload(supervisor: Supervisor, random: Random): Operation {
   return random.chance(0.5) ? supervisor.restart("worker") : supervisor.rollout("worker");
 }
+
+// Much is made to happen, and the machine may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 describe.each([1, 2, 3, 4, 5])("two hundred calls on one process, seed %i", (seed) => {
   test("one is done after the other, with no more processes at any time than scale and surge", async () => {

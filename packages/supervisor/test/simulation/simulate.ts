@@ -1,29 +1,40 @@
 import { silentLogger } from "@millrace/core";
-import type { ProcessOptions, Supervisor } from "@millrace/supervisor";
+import type { ProcessOptions, Supervisor, SupervisorOptions } from "@millrace/supervisor";
 import { Registry } from "prom-client";
 import { createSupervisorOn } from "../../src/supervisor.ts";
 import { SimulatedHost } from "./simulated-host.ts";
 
-/** A supervisor of one process, `worker`, on a computer that is made up. */
+/** A supervisor on a computer that is made up. */
 export interface Simulation {
   host: SimulatedHost;
   supervisor: Supervisor;
   /** Closes it and says what is left. */
-  close(): Promise<string[]>;
+  readonly close: () => Promise<string[]>;
 }
 
-/** Starts one; a second later everything has begun that isn't in anybody's way. */
+/** Starts one of a single process, `worker`; a second later all that can begin has begun. */
 export async function simulate(options: Partial<ProcessOptions>, seed = 1): Promise<Simulation> {
+  const simulation = prepare({ worker: { command: ["worker"], ...options } }, seed);
+  const starting = simulation.supervisor.start();
+  await simulation.host.clock.advance(1_000);
+  await starting;
+  return simulation;
+}
+
+/** One that has not been started. */
+export function prepare(
+  processes: SupervisorOptions["processes"],
+  seed = 1,
+  options: Partial<SupervisorOptions> = {},
+): Simulation {
   const host = new SimulatedHost(seed);
   const supervisor = createSupervisorOn(host, {
-    processes: { worker: { command: ["worker"], ...options } },
+    processes,
     env: {},
     logger: silentLogger,
     metrics: new Registry(),
+    ...options,
   });
-  const starting = supervisor.start();
-  await host.clock.advance(1_000);
-  await starting;
   return {
     host,
     supervisor,

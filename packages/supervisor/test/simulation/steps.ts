@@ -40,7 +40,7 @@ export const steps = fc.record({
   process: fc.constantFrom("main", "main", "main", "companion"),
   number: fc.nat(6),
   temper: fc.constantFrom(...TEMPERS),
-  thenMs: fc.constantFrom(0, 0, 1, 20, 300, 2_000, 30_000),
+  thenMs: fc.constantFrom(0, 0, 1, 20, 300, 2_000, 15_000),
 });
 
 export type Step = typeof steps extends fc.Arbitrary<infer Value> ? Value : never;

@@ -3,7 +3,7 @@ import { canMove, type InstanceState } from "../../src/process/instance-state.ts
 import type { SimulatedHost } from "./simulated-host.ts";
 import type { World } from "./world.ts";
 
-const SERVING: readonly InstanceState[] = ["starting", "ready", "unhealthy"];
+const SERVING: ReadonlySet<InstanceState> = new Set(["starting", "ready", "unhealthy"]);
 const TRAIL = 40;
 const SETTLED_MS = 60_000;
 
@@ -68,6 +68,7 @@ export class Watch {
   checkCalm(isExcused: (process: string) => boolean): void {
     for (const process of this.#supervisor.status().processes) {
       const { name, desired, scale, instances } = process;
+      this.#checkGenerations(process);
       if (isExcused(name)) continue;
       if (scale > desired) this.#blame(`${name} has ${scale} instances and wants ${desired}`);
       const ended = instances.filter(({ state }) => state === "stopped" || state === "failed");
@@ -99,8 +100,24 @@ export class Watch {
     this.#throwProblems();
   }
 
+  /** Only a rollout that was ended half-way may leave generations side by side. */
+  #checkGenerations({ name, generation, instances }: ProcessStatus): void {
+    const endedHalfWay = [...this.#outcomes.values()].some(
+      ({ process, kind, state, error }) =>
+        process === name &&
+        (kind === "rollout" || kind === "rollback") &&
+        state !== "succeeded" &&
+        error?.code !== "SUPERVISOR_ROLLED_BACK",
+    );
+    const others = instances.filter(
+      (one) => one.generation !== generation && SERVING.has(one.state),
+    );
+    if (endedHalfWay || others.length === 0) return;
+    this.#blame(`${name} is at ${generation}: ${others.map((one) => one.generation).join(", ")}`);
+  }
+
   #checkProcess({ name, desired, scale, instances }: ProcessStatus): void {
-    const serving = instances.filter(({ state }) => SERVING.includes(state));
+    const serving = instances.filter(({ state }) => SERVING.has(state));
     const numbers = new Set(serving.map(({ number }) => number));
     if (serving.length - numbers.size > this.#surge(name)) {
       this.#blame(`${name} runs a number too often: ${serving.map((one) => one.name).join(", ")}`);
@@ -116,9 +133,10 @@ export class Watch {
     if (this.#isOver) this.#blame(`${name} was launched after the end`);
     if (name === "companion" && this.#world.companion.startsWith("scheduled")) return;
     const { instances } = this.#supervisor.process(name);
-    const serving = instances.filter(({ state }) => SERVING.includes(state)).length;
+    // What is on its way out is counted too, until it is gone.
+    const there = instances.filter(({ state, pid }) => pid !== null || state === "starting").length;
     const most = (this.#ceilings.get(name) ?? 0) + this.#surge(name);
-    if (serving > most) this.#blame(`${name} has ${serving} instances, ${most} are allowed`);
+    if (there > most) this.#blame(`${name} has ${there} instances, ${most} are allowed`);
   }
 
   #onOperation(status: OperationStatus): void {

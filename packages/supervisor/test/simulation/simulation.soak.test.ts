@@ -1,0 +1,32 @@
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { expect, test } from "vitest";
+import type { SliceReport } from "./schedule-slice.ts";
+
+const SCHEDULES = 100_000;
+const BUDGET_MS = 110_000;
+
+/** Runs schedules of one seed in a thread until there are enough, or the time is over. */
+function runSlice(seed: number, schedules: number): Promise<SliceReport> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL("schedule-slice.ts", import.meta.url), {
+      workerData: { seed, schedules, budgetMs: BUDGET_MS },
+      execArgv: ["--conditions=@millrace/source"],
+    });
+    worker.once("message", resolve);
+    worker.once("error", reject);
+  });
+}
+
+test("a hundred thousand random schedules, or as many as two minutes hold, break no promise", async () => {
+  const threads = availableParallelism();
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const slices = Array.from({ length: threads }, (_, index) =>
+    runSlice((seed + index) % 2 ** 31, Math.ceil(SCHEDULES / threads)),
+  );
+  const reports = await Promise.all(slices);
+  const done = reports.reduce((sum, { schedules }) => sum + schedules, 0);
+  console.log(`${done} schedules, seeds from ${seed} on`);
+  expect(reports.flatMap(({ failure }) => failure ?? [])).toEqual([]);
+  expect(done).toBeGreaterThan(1_000);
+});

@@ -13,7 +13,7 @@ import type { AutoscaleDecision } from "./autoscale/decision.ts";
 import { ConnectionWatch } from "./listener/connection-watch.ts";
 import { warnAboutReusePort } from "./listener/reuse-port.ts";
 import { essentialFailure, isAllOver } from "./end-conditions.ts";
-import { EventJournal, type JournalEntry } from "./event-journal.ts";
+import { EventJournal } from "./event-journal.ts";
 import { type Explanation, explainInstance, explainProcess } from "./explain.ts";
 import { Fleet } from "./fleet.ts";
 import { timeoutSignal } from "./host/clock.ts";
@@ -196,17 +196,6 @@ export class SupervisorCore {
     return startCanary(this.fleet, name, options, (status) =>
       this.#reports.emit("canary:changed", status),
     );
-  }
-
-  /** Ends with the supervisor: what its last breath said comes first. */
-  follow(
-    afterId: number | undefined,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<JournalEntry> {
-    const ended = new AbortController();
-    void this.lifecycle.closed.then(() => ended.abort());
-    const either = signal === undefined ? ended.signal : AbortSignal.any([signal, ended.signal]);
-    return this.journal.follow(afterId, either);
   }
 
   readiness(): Readiness {

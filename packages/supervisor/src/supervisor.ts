@@ -185,7 +185,14 @@ export function createSupervisorOn(host: SupervisorHost, options: SupervisorOpti
     decisions: () => core.decisions(),
     whenReady: (name, { timeoutMs = 30_000 } = {}) => running().whenReady(name, timeoutMs),
     fetch: (request) => core.fetch(request),
-    events: ({ after, signal } = {}) => core.follow(after, signal),
+    events: ({ after, signal } = {}) => core.journal.follow(after, untilEnd(core, signal)),
     on: (event, listener) => core.events.on(event, listener),
   };
+}
+
+/** Fires when the supervisor has ended, or with `signal`. */
+function untilEnd(core: SupervisorCore, signal: AbortSignal | undefined): AbortSignal {
+  const ended = new AbortController();
+  void core.lifecycle.closed.then(() => ended.abort());
+  return signal === undefined ? ended.signal : AbortSignal.any([signal, ended.signal]);
 }

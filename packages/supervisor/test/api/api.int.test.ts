@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSupervisor, type Supervisor, type SupervisorOptions } from "@millrace/supervisor";
-import { waitFor } from "@millrace/core/testing";
+import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { API_ROUTES } from "../../src/api/api-routes.ts";
 import { errorSchema } from "../../src/api/api-schemas.ts";
@@ -176,6 +176,24 @@ describe("management API", () => {
     const response = await call(method, path, body, token);
     expect(response.status).toBe(status);
     expect(errorSchema.parse(await response.json()).error.code).toBe(code);
+  });
+
+  test("who changes something is in the log by the name of the token, never by the token", async () => {
+    const logger = createMemoryLogger();
+    const api = { port: 0, tokens: [{ name: "deploys", token: TOKEN }] };
+    const { call } = await start({ logger, api });
+    await call("POST", "/api/v1/processes/queue-default/scale", { desired: 2 });
+    await call("GET", "/api/v1/processes");
+    const changes = logger.lines.filter(({ fields }) => "actor" in fields);
+    expect(changes.map(({ level, fields }) => ({ level, ...fields }))).toEqual([
+      {
+        level: "info",
+        actor: "deploys",
+        peer: "127.0.0.1",
+        path: "/api/v1/processes/queue-default/scale",
+      },
+    ]);
+    expect(JSON.stringify(logger.lines)).not.toContain(TOKEN);
   });
 
   test("a refusal carries the values that it is about", async () => {

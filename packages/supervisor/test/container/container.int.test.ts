@@ -42,7 +42,7 @@ describe("process 1 of a container", () => {
   test("signals reach the program", async () => {
     const { args } = inContainer(`${ENTER}
       const timer = setInterval(() => {}, 1000);
-      for (const signal of ["SIGUSR2", "SIGHUP"]) process.on(signal, () => console.log(signal));
+      for (const signal of ["SIGUSR1", "SIGUSR2", "SIGHUP", "SIGINT"]) process.on(signal, () => console.log(signal));
       process.on("SIGTERM", () => { console.log("SIGTERM"); process.exitCode = 7; clearInterval(timer); });
       console.log("up");
     `);
@@ -57,7 +57,7 @@ describe("process 1 of a container", () => {
     await waitFor(() => output.includes("up"));
     const { readChildPids } = await import("../../src/process/proc-stat.ts");
     const [init = 0] = readChildPids(Number(child.pid));
-    for (const signal of ["SIGUSR2", "SIGHUP", "SIGTERM"] as const) {
+    for (const signal of ["SIGUSR1", "SIGUSR2", "SIGHUP", "SIGINT", "SIGTERM"] as const) {
       process.kill(init, signal);
       await waitFor(() => output.includes(signal));
     }

@@ -34,9 +34,9 @@ test("a sample counts children and their children", async () => {
   const child = spawn("sh", ["-c", "sh -c 'sleep 1000 & sleep 1000' & wait"], { detached: true });
   const pid = Number(child.pid);
   onTestFinished(() => void process.kill(-pid, "SIGKILL"));
-  const [inner = 0] = await waitFor(() => {
+  const inner = await waitFor(() => {
     const [first = 0] = readChildPids(pid);
-    return readChildPids(first).length === 2 ? [first] : undefined;
+    return readChildPids(first).length === 2 ? first : undefined;
   });
   const pids = [pid, inner, ...readChildPids(inner)];
   const pages = pids.reduce((sum, one) => sum + (readProcStat(one)?.residentPages ?? 0), 0);

@@ -1,5 +1,6 @@
 import { waitFor } from "@millrace/core/testing";
 import { describe, expect, test } from "vitest";
+import { fixture } from "../fixtures/fixture.ts";
 import { startSupervisor } from "../fixtures/start-supervisor.ts";
 
 const command = ["sh", "-c", "echo $MILLRACE_INSTANCE_ID $RELEASE; exec sleep 1000"];
@@ -56,6 +57,32 @@ describe("canary", () => {
     expect(supervisor.process("app").instances.every(({ generation }) => generation === 1)).toBe(
       true,
     );
+  });
+
+  test("a canary that is cancelled while its predecessor is still stopping goes away too", async () => {
+    const supervisor = await startSupervisor({
+      processes: {
+        app: { command: [fixture("ignores-term.sh")], scale: 2, stop: { timeoutMs: 1_000 } },
+      },
+    });
+    await waitFor(() => supervisor.logs("app").length === 2);
+    const operation = supervisor.canary("app", {
+      patch: { command: ["sleep", "1000"] },
+      holdMs: 60_000,
+    });
+    const of = (number: number) =>
+      supervisor.process("app").instances.filter((one) => one.number === number);
+    await waitFor(() =>
+      of(2).some(({ generation, state }) => generation === 2 && state === "ready"),
+    );
+    await waitFor(() =>
+      of(2).some(({ generation, state }) => generation === 1 && state !== "ready"),
+    );
+    operation.cancel();
+    await waitFor(() =>
+      supervisor.process("app").instances.every(({ generation }) => generation === 1),
+    );
+    expect(supervisor.process("app").scale).toBe(2);
   });
 
   test("a canary that is cancelled goes away", async () => {

@@ -12,7 +12,7 @@ export interface WorkerHandleOptions {
 
 /** Silence after which a thread counts as hung while it loads its code, in milliseconds. */
 const LOADING_MS = 120_000;
-/** Records leave little garbage, and none of it lives long: see docs/decisions/0013. */
+/** Records leave little garbage, and none of it lives long: see docs/decisions/0015. */
 const YOUNG_GENERATION_MIB = 6;
 
 /**

@@ -23,6 +23,11 @@ local rcall = redis.call
 local B, G = ARGV[1], ARGV[2]
 local QUOTA_TTL_SECONDS = 70 * 24 * 3600
 
+-- A number as an argument. Redis and Lua would print it as a double, which takes several times as long.
+local function number(value)
+  return string.format(value % 1 == 0 and "%d" or "%.17g", value)
+end
+
 local function classOf(score)
   local priority = math.floor(score / 4294967296)
   if priority <= 1 then return "1" end

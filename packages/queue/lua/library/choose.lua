@@ -48,12 +48,12 @@ local function readStaged(line, class)
   local ids, classes = line.ids, line.classes
   local key, from = G .. "s:" .. line.tenant, #ids
   local upTo = from + math.max(2, from)
-  for _, id in ipairs(rcall("ZRANGEBYSCORE", key, "-inf", ENDS[class], "LIMIT", from, upTo - from)) do
+  for _, id in ipairs(rcall("ZRANGEBYSCORE", key, "-inf", ENDS[class], "LIMIT", number(from), number(upTo - from))) do
     ids[#ids + 1] = id
     classes[#ids] = class
   end
   if #ids < upTo then
-    local page = rcall("ZRANGE", key, #ids, upTo - 1, "WITHSCORES")
+    local page = rcall("ZRANGE", key, number(#ids), number(upTo - 1), "WITHSCORES")
     for index = 1, #page, 2 do
       ids[#ids + 1] = page[index]
       classes[#ids] = classOf(tonumber(page[index + 1]))

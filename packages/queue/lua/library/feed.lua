@@ -23,15 +23,15 @@ local function writeLine(line, entries, leavers)
   if line.admitted then
     heldCounts[tenant] = heldBy(tenant) + rcall("SADD", G .. "l:" .. tenant, unpack(line.admitted))
   end
-  rcall("ZREMRANGEBYRANK", G .. "s:" .. tenant, 0, line.taken - 1)
+  rcall("ZREMRANGEBYRANK", G .. "s:" .. tenant, "0", number(line.taken - 1))
   local fields = {}
   for class, time in pairs(line.left) do
     fields[#fields + 1] = "vt:" .. class
-    fields[#fields + 1] = string.format("%.17g", time)
+    fields[#fields + 1] = number(time)
   end
   if line.class then
     local entry = entries[line.class]
-    entry[#entry + 1] = string.format("%.17g", line.time)
+    entry[#entry + 1] = number(line.time)
     entry[#entry + 1] = tenant
   end
   if line.class ~= line.home then
@@ -59,7 +59,7 @@ local function admit(id, line)
   if rcall("ZREM", B .. "delayed", id) == 0 then return false end
   local job = rcall("HMGET", B .. id, "priority", "ats")
   if not job[1] then return false end
-  rcall("HSET", B .. id, "gs", (tonumber(job[2]) or 0) + 1, "delay", 0)
+  rcall("HSET", B .. id, "gs", job[2] and number(job[2] + 1) or "1", "delay", "0")
   enqueue(id, tonumber(job[1]) or 0, false)
   line.admitted = line.admitted or {}
   line.admitted[#line.admitted + 1] = id
@@ -79,7 +79,7 @@ local function carryOut(lines, ids, owners)
     if leavers[class][1] then rcall("ZREM", G .. "ready:" .. class, unpack(leavers[class])) end
     if entries[class][1] then addAll(G .. "ready:" .. class, entries[class]) end
     if movedClocks[class] then
-      rcall("SET", G .. "vnow:" .. class, string.format("%.17g", clocks[class]))
+      rcall("SET", G .. "vnow:" .. class, number(clocks[class]))
     end
   end
   saveCredits()

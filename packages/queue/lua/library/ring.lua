@@ -44,7 +44,7 @@ local function rank(tenant)
     -- Idling earns no credit: who comes back starts at the clock of the class. Who is in a ring is never
     -- behind its clock.
     local time = math.max(tonumber(rcall("HGET", key, "vt:" .. class)) or 0, clockOf(class))
-    rcall("ZADD", G .. "ready:" .. class, string.format("%.17g", time), tenant)
+    rcall("ZADD", G .. "ready:" .. class, number(time), tenant)
     rcall("HSET", key, "ring", class)
   end
   state[RING] = class

@@ -29,7 +29,7 @@ local function flush()
   local last = rcall("INCRBY", B .. "pc", count)
   for index = 1, count do
     local place = (last - count + index) % 4294967296
-    ready[2 * index - 1] = ready[2 * index - 1] * 4294967296 + place
+    ready[2 * index - 1] = number(ready[2 * index - 1] * 4294967296 + place)
   end
   addAll(B .. "prioritized", ready)
   ready = {}

@@ -339,7 +339,7 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
     if (this.state === "starting" && !hadReported) {
       this.#startFailure = new MillraceError(
         "DRAIN_WORKER_FAILED",
-        `drain worker ${worker} died while starting: ${reason}`,
+        `drain worker ${worker} died while starting (${reason}): see what it lacks, memory or the schema module for one, and start again`,
         { details: { worker } },
       );
       this.#onFirstNews?.();

@@ -86,6 +86,7 @@ export {
   createScheduler,
   type Scheduler,
   type SchedulerOptions,
+  schedulerOptionsSchema,
   type ScheduleTime,
 } from "./scheduler.ts";
 export type { StandardSchema } from "./standard-schema.ts";

@@ -92,7 +92,7 @@ export class Producer {
       jobId: taskId,
       limits: allocation.limits,
       dueAt: task.delayMs === undefined ? undefined : now + task.delayMs,
-      month: monthOf(now, allocation.timeZone),
+      month: monthOf(now, allocation.timezone),
     };
     if (task.parent === undefined && !NEEDS_BULLMQ.test(taskId)) {
       const outcome = await gate.add({

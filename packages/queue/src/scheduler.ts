@@ -7,8 +7,10 @@ import {
   Lifecycle,
   LifecycleComponent,
   type Logger,
+  parseOptions,
 } from "@millrace/core";
 import { type Job, Queue as BullmqQueue, Worker } from "bullmq";
+import * as z from "zod";
 import { queueError } from "./errors.ts";
 import type { NewTask } from "./new-task.ts";
 import type { Queue } from "./queue.ts";
@@ -22,8 +24,19 @@ export interface SchedulerOptions<Input> {
   logger?: Logger | undefined;
 }
 
-/** When a schedule ticks: a cron pattern with a time zone, or every so many milliseconds. */
-export type ScheduleTime = { pattern: string; timeZone?: string | undefined } | { everyMs: number };
+export const schedulerOptionsSchema = z.strictObject({
+  queue: z.custom<Queue>(
+    (value) => typeof value === "object" && value !== null && "addBulk" in value,
+    "expected what createQueue gives",
+  ),
+  logger: z.custom<Logger>().optional(),
+});
+
+/**
+ * When a schedule ticks: by a cron expression of five or six fields in an IANA time zone (UTC by default),
+ * or every so many milliseconds.
+ */
+export type ScheduleTime = { cron: string; timezone?: string | undefined } | { everyMs: number };
 
 /** Adds tasks by the clock. */
 export interface Scheduler<Input> extends Component {
@@ -43,9 +56,11 @@ export interface Scheduler<Input> extends Component {
  * whose id is made of the schedule and the tick. Ticks go through the gate, quotas included; a refused
  * one is logged.
  *
- * `start` throws `QUEUE_CLOSED` when the queue is not running.
+ * @throws {@link MillraceError} `CONFIG_INVALID` for bad options. `start` throws `QUEUE_CLOSED` when the
+ * queue is not running.
  */
 export function createScheduler<Input>(options: SchedulerOptions<Input>): Scheduler<Input> {
+  parseOptions(schedulerOptionsSchema, options, "createScheduler");
   return new BullmqScheduler(options);
 }
 
@@ -77,7 +92,7 @@ class BullmqScheduler<Input> extends LifecycleComponent implements Scheduler<Inp
     const repeat =
       "everyMs" in time
         ? { every: time.everyMs }
-        : { pattern: time.pattern, tz: time.timeZone ?? "UTC" };
+        : { pattern: time.cron, tz: time.timezone ?? "UTC" };
     await this.#running().upsertJobScheduler(scheduleId, repeat, {
       name: scheduleId,
       data: task,

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { type Logger, messageOf } from "@millrace/core";
+import { type Logger, LogThrottle, messageOf } from "@millrace/core";
 import type { Fleet } from "./fleet.ts";
 import type { ManagedProcess } from "./scaling/managed-process.ts";
 
@@ -33,13 +33,13 @@ function isService({ spec: { options } }: ManagedProcess): boolean {
 export class ReadyFile {
   readonly #path: string;
   readonly #content: string;
-  readonly #logger: Logger;
+  readonly #throttle: LogThrottle;
   #exists: boolean | undefined;
 
   constructor(path: string, content: string, logger: Logger) {
     this.#path = path;
     this.#content = content;
-    this.#logger = logger;
+    this.#throttle = new LogThrottle(logger);
   }
 
   set(ready: boolean): void {
@@ -51,7 +51,9 @@ export class ReadyFile {
       } else rmSync(this.#path, { force: true });
       this.#exists = ready;
     } catch (error) {
-      this.#logger.warn({ file: this.#path }, `the ready file can't be kept: ${messageOf(error)}`);
+      const reason = messageOf(error);
+      const fields = { file: this.#path, reason };
+      this.#throttle.warn("ready file", () => fields, `the ready file can't be kept: ${reason}`);
     }
   }
 }

@@ -8,7 +8,7 @@ export interface TenantAllocation extends RoleAllocation {
   tenantId: string;
   role: string;
   plan: string;
-  timeZone: string;
+  timezone: string;
   /** What the gate is told. */
   limits: TenantLimits;
 }
@@ -39,7 +39,7 @@ export function resolveAllocation(
     tenantId,
     role,
     plan: planName,
-    timeZone: record?.timeZone ?? "UTC",
+    timezone: record?.timezone ?? "UTC",
     limits: toTenantLimits(allocation, version),
   };
 }

@@ -36,7 +36,7 @@ export interface TenantRecord {
   /** Changes to the plan for this tenant, by role. */
   roles?: Record<string, RoleAllocationInput> | undefined;
   /** IANA time zone in which its months begin. @default "UTC" */
-  timeZone?: string | undefined;
+  timezone?: string | undefined;
 }
 
 export const tenantStoreOptionsSchema = z
@@ -58,7 +58,7 @@ export const tenantStoreOptionsSchema = z
 export const tenantRecordSchema = z.strictObject({
   plan: z.string(),
   roles: z.record(z.string(), roleOverridesSchema).optional(),
-  timeZone: z
+  timezone: z
     .string()
     .refine(isTimeZone, "expected an IANA time zone such as Europe/Berlin")
     .optional(),

@@ -185,7 +185,7 @@ export class MemoryQueue<Input, Output> extends LifecycleComponent implements Qu
       {
         limits: allocation.limits,
         dueAt: task.delayMs === undefined ? undefined : now + task.delayMs,
-        month: monthOf(now, allocation.timeZone),
+        month: monthOf(now, allocation.timezone),
       },
     );
     const refusal = refusalOf(outcome, task.tenantId, options.role, taskId);

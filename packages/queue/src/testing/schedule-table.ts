@@ -62,5 +62,5 @@ export class ScheduleTable {
 /** @throws Error for a pattern that is none. */
 function nextTick(time: ScheduleTime, after: number): number | undefined {
   if ("everyMs" in time) return after + time.everyMs;
-  return defaultRepeatStrategy(after, { pattern: time.pattern, tz: time.timeZone ?? "UTC" });
+  return defaultRepeatStrategy(after, { pattern: time.cron, tz: time.timezone ?? "UTC" });
 }

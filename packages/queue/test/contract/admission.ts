@@ -199,15 +199,15 @@ export function admissionContract(open: OpenBackend): void {
       await expect(tenants.set("acme", { plan: "gold" })).rejects.toEqual(
         code("QUEUE_TENANT_UNKNOWN"),
       );
-      await expect(tenants.set("acme", { plan: "free", timeZone: "Mars" })).rejects.toEqual(
+      await expect(tenants.set("acme", { plan: "free", timezone: "Mars" })).rejects.toEqual(
         code("CONFIG_INVALID"),
       );
-      await tenants.set("acme", { plan: "free", timeZone: "Europe/Berlin" });
+      await tenants.set("acme", { plan: "free", timezone: "Europe/Berlin" });
       expect(await tenants.allocation("acme", "copywriter")).toMatchObject({
         tenantId: "acme",
         role: "copywriter",
         plan: "free",
-        timeZone: "Europe/Berlin",
+        timezone: "Europe/Berlin",
         isEnabled: true,
         maxConcurrent: 1,
         weight: 1,

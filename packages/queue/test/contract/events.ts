@@ -63,6 +63,8 @@ export function eventsContract(open: OpenBackend): void {
       const response = await other.sse("acme");
       const healthy = listen(await other.sse("acme"));
       const first = await one.publish("acme", { type: "x", data: "first" });
+      // Whoever is still catching up is waited for, not dropped.
+      await backend.until(() => healthy.data().length === 1);
       const payload = "y".repeat(1_000);
       for (let n = 0; n < 10; n++) await one.publish("acme", { type: "x", data: payload });
       await backend.until(() => other.status().dropped === 1);

@@ -27,7 +27,7 @@ export function schedulesContract(open: OpenBackend): void {
       expect(ran.every((taskId) => /^sched\|digest\|\d+$/.test(taskId))).toBe(true);
       const ticks = ran.map((taskId) => Number(taskId.split("|")[2]));
       expect(new Set(ticks.map((tick) => Math.round(tick / 300))).size).toBe(ticks.length);
-      await first.upsert("nightly", { pattern: "0 9 * * *", timeZone: "Europe/Berlin" }, task);
+      await first.upsert("nightly", { cron: "0 9 * * *", timezone: "Europe/Berlin" }, task);
       const list = await second.list();
       expect(list.map(({ scheduleId }) => scheduleId).toSorted()).toEqual(["digest", "nightly"]);
       const nightly = list.find(({ scheduleId }) => scheduleId === "nightly")?.nextAt ?? 0;
@@ -36,12 +36,15 @@ export function schedulesContract(open: OpenBackend): void {
       );
       expect(nightly - system.backend.now()).toBeLessThanOrEqual(25 * 3_600_000);
       expect(nightly).toBeGreaterThan(system.backend.now());
-      await expect(first.upsert("nightly", { pattern: "at nine" }, task)).rejects.toThrow(Error);
+      await expect(first.upsert("nightly", { cron: "at nine" }, task)).rejects.toThrow(Error);
       expect(await second.list()).toHaveLength(2);
       expect(await second.remove("digest")).toBe(true);
       expect(await second.remove("digest")).toBe(false);
       expect(await first.remove("nightly")).toBe(true);
       expect(await first.list()).toEqual([]);
+      expect(() => system.backend.createScheduler({ queue: {} as typeof system.queue })).toThrow(
+        expect.objectContaining({ code: "CONFIG_INVALID" }),
+      );
       await expect(first.upsert("a b", { everyMs: 1_000 }, task)).rejects.toEqual(
         code("CONFIG_INVALID"),
       );

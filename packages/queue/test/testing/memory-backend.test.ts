@@ -108,7 +108,7 @@ describe("the backend in memory", () => {
     await tenants.set("acme", {
       plan: "basic",
       roles: { copywriter: { monthlyTaskLimit: 1 } },
-      timeZone: "Europe/Berlin",
+      timezone: "Europe/Berlin",
     });
     await add();
     await expect(add()).rejects.toMatchObject({ code: "QUEUE_QUOTA_EXCEEDED" });
@@ -125,7 +125,7 @@ describe("the backend in memory", () => {
     await scheduler.start();
     const ticks: number[] = [];
     await work(async ({ taskId }) => ticks.push(Number(taskId.split("|")[2])));
-    const time = { pattern: "0 9 * * *", timeZone: "Europe/Berlin" };
+    const time = { cron: "0 9 * * *", timezone: "Europe/Berlin" };
     await scheduler.upsert("daily", time, { tenantId: "acme", data: {} });
     await backend.clock.advance(90 * 24 * 3_600_000);
     const hours = new Set(ticks.map((tick) => new Date(tick).getUTCHours()));

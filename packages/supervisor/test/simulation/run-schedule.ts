@@ -13,7 +13,7 @@ const CALM_MS = 90_000;
 /** What happens in a world, and whether it calms down before the end. */
 export const schedules = fc.record({
   world: worlds,
-  steps: fc.array(steps, { maxLength: 10 }),
+  steps: fc.array(steps, { maxLength: 16, size: "max" }),
   /** From the call to start until the first step. */
   firstMs: fc.constantFrom(0, 50, 10_000),
   calmsDown: fc.boolean(),

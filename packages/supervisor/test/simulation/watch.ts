@@ -56,10 +56,13 @@ export class Watch {
     const { processes } = this.#supervisor.status();
     for (const process of processes) this.#checkProcess(process);
     const known = processes.flatMap(({ instances }) => instances.flatMap(({ pid }) => pid ?? []));
-    const running = this.#host.running.map(({ pid }) => pid ?? 0);
-    const strangers = running.filter((pid) => !known.includes(pid));
-    const ghosts = known.filter((pid) => !running.includes(pid));
-    if (strangers.length > 0) this.#blame(`nobody knows the processes ${strangers.join(", ")}`);
+    const { running } = this.#host;
+    const strangers = running.filter(({ pid }) => pid !== undefined && !known.includes(pid));
+    const ghosts = known.filter((pid) => !running.some((one) => one.pid === pid));
+    for (const { plan, startedMonotonicMs } of strangers) {
+      const { MILLRACE_INSTANCE_ID: id, MILLRACE_GENERATION: generation } = plan.env;
+      this.#blame(`nobody knows ${id} of generation ${generation}, since ${startedMonotonicMs} ms`);
+    }
     if (ghosts.length > 0) this.#blame(`there are no processes ${ghosts.join(", ")}`);
     this.#throwProblems();
   }

@@ -68,11 +68,12 @@ export class Watch {
   }
 
   /** @throws when after a long calm something isn't as wanted, and nothing says why */
-  checkCalm(isExcused: (process: string) => boolean): void {
+  checkCalm(isExcused: (process: string) => boolean, wasEverSick: boolean): void {
     for (const process of this.#supervisor.status().processes) {
       const { name, desired, scale, instances } = process;
-      this.#checkGenerations(process);
       if (isExcused(name)) continue;
+      // What was sick may have kept a canary from being replaced by what it replaced.
+      if (!wasEverSick) this.#checkGenerations(process);
       if (scale > desired) this.#blame(`${name} has ${scale} instances and wants ${desired}`);
       const ended = instances.filter(({ state }) => state === "stopped" || state === "failed");
       if (scale + ended.length < desired) {

@@ -140,9 +140,11 @@ export function createSupervisorOn(host: SupervisorHost, options: SupervisorOpti
   const core = new SupervisorCore(options, host);
   const running = (): SupervisorCore => {
     if (core.acceptsWork) return core;
+    const { state } = core.lifecycle;
+    const isEnding = state === "running" || state === "starting";
     throw new MillraceError<SupervisorErrorCode>(
       "SUPERVISOR_NOT_RUNNING",
-      `the supervisor is ${core.lifecycle.state}: call start first, and nothing after close`,
+      `the supervisor is ${isEnding ? "ending" : state}: call start first, and nothing after close`,
     );
   };
   return {

@@ -42,8 +42,8 @@ export type RestartDecision =
 /**
  * Decides what follows an exit: at once after a stable run, otherwise after a full-jitter wait whose
  * bound doubles with `level`; once the bound is the cap, after all of it, because half of it on
- * average would be two starts per cap. The level counts unstable crashes and decays by one per `minUptimeMs`
- * of uptime, so that one good run doesn't forgive a hundred bad ones.
+ * average would be two starts per cap. The level counts unstable crashes and decays by one per
+ * `minUptimeMs` of uptime, so that one good run doesn't forgive a hundred bad ones.
  */
 export function decideRestart(
   exit: Exit,

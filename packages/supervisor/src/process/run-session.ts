@@ -166,6 +166,8 @@ export class RunSession {
 
   #onExit(run: Run, exit: Exit): void {
     this.#health?.stop();
+    // What was to follow its start has nothing left to follow.
+    this.#giveUp.abort();
     const uptimeMs = this.#owner.host.clock.monotonicMs() - run.startedMonotonicMs;
     this.#listeners.onExit(exit, uptimeMs);
   }

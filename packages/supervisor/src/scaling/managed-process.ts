@@ -132,7 +132,13 @@ export class ManagedProcess {
     signal.throwIfAborted();
     const spec = this.specFor(number);
     let instance = this.instances.get(number);
-    if (instance === undefined || instance.spec !== spec) {
+    // A rollout that was cut short may have left one that runs another spec: it stays as it is.
+    if (instance?.isActive === true) return instance;
+    if (instance !== undefined && instance.spec !== spec) {
+      await abortable(this.retire(instance, reason), signal);
+      instance = undefined;
+    }
+    if (instance === undefined) {
       instance = this.createInstance(number, spec);
       this.instances.set(number, instance);
     }

@@ -67,6 +67,28 @@ describe("operations that wait for their turn", () => {
   });
 });
 
+test("starting an instance that half a rollout has left in another generation loses nothing", async () => {
+  const { host, supervisor, close } = await simulate({ scale: 2, rollout: { maxSurge: 0 } });
+  const rollout = supervisor.rollout("worker");
+  await host.clock.advanceUntil(
+    () => supervisor.process("worker").instances.some(({ generation }) => generation === 2),
+    5_000,
+    1,
+  );
+  rollout.cancel();
+  await host.clock.advance(5_000);
+  const pids = host.running.map(({ pid }) => pid);
+  expect(supervisor.process("worker").instances).toMatchObject([
+    { generation: 2 },
+    { generation: 1 },
+  ]);
+  supervisor.startProcess("worker-1");
+  await host.clock.advance(1_000);
+  expect(supervisor.process("worker").instances.map(({ pid }) => pid)).toEqual(pids);
+  expect(host.running.map(({ pid }) => pid)).toEqual(pids);
+  expect(await close()).toEqual([]);
+});
+
 describe("instances that end while something happens to their process", () => {
   test("oneshots that end while others are being started run once each", async () => {
     const { host, supervisor, close } = await simulate({ type: "oneshot", scale: 0 });
@@ -91,6 +113,18 @@ describe("instances that end while something happens to their process", () => {
     expect(host.leftovers()).toEqual([]);
     expect(await close()).toEqual([]);
   });
+});
+
+test("a postStart hook ends with the run that it belongs to", async () => {
+  const { host, close } = await simulate({
+    restart: "never",
+    hooks: { postStart: { command: ["hangs"] } },
+  });
+  expect(host.leftovers()).toHaveLength(2);
+  host.running[0]?.end({ code: 1, signal: null });
+  await host.clock.advance(1);
+  expect(host.leftovers()).toEqual([]);
+  expect(await close()).toEqual([]);
 });
 
 describe("a supervisor that stops because it could not start", () => {

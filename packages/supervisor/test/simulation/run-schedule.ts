@@ -13,10 +13,12 @@ const CALM_MS = 90_000;
 /** What happens in a world, and whether it calms down before the end. */
 export const schedules = fc.record({
   world: worlds,
-  steps: fc.array(steps, { maxLength: 10 }),
+  steps: fc.array(steps, { maxLength: 16, size: "max" }),
   /** From the call to start until the first step. */
   firstMs: fc.constantFrom(0, 50, 10_000),
   calmsDown: fc.boolean(),
+  /** Whether it is then told once more how many instances there ought to be. */
+  isReminded: fc.boolean(),
   graceMs: fc.constantFrom(0, 1_000, 20_000),
 });
 
@@ -25,6 +27,7 @@ export interface Schedule {
   steps: Step[];
   firstMs: number;
   calmsDown: boolean;
+  isReminded: boolean;
   graceMs: number;
 }
 
@@ -48,7 +51,7 @@ export async function runSchedule(schedule: Schedule): Promise<void> {
       await host.clock.advance(step.thenMs);
       watch.check();
     }
-    if (calmsDown) await calmDown(stage, watch, world);
+    if (calmsDown) await calmDown(stage, watch, schedule);
     watch.note("CLOSE");
     const closing = supervisor.close({ graceMs });
     await mustSettle(host, [starting, closing, ...stage.waits], "the close");
@@ -66,7 +69,8 @@ export async function runSchedule(schedule: Schedule): Promise<void> {
   }
 }
 
-async function calmDown(stage: Stage, watch: Watch, world: World): Promise<void> {
+async function calmDown(stage: Stage, watch: Watch, schedule: Schedule): Promise<void> {
+  const { world, isReminded } = schedule;
   const { host, operations, supervisor } = stage;
   watch.note("CALM");
   host.tempers.clear();
@@ -75,6 +79,10 @@ async function calmDown(stage: Stage, watch: Watch, world: World): Promise<void>
     operations.map(({ done }) => done),
     "an operation",
   );
+  if (isReminded) {
+    const reminder = { action: "change scale", number: 3, temper: "calm", thenMs: 0 } as const;
+    for (const process of ["main", "companion"] as const) perform({ ...reminder, process }, stage);
+  }
   await host.clock.advance(CALM_MS);
   watch.check();
   if (supervisor.state !== "running") return;
@@ -86,12 +94,13 @@ async function calmDown(stage: Stage, watch: Watch, world: World): Promise<void>
     });
   watch.checkCalm(
     (name) =>
-      isCutShort(name) ||
+      (!isReminded && isCutShort(name)) ||
       (name === "main" && world.main.hooks?.postStart?.command[0] === "fails") ||
       (name === "companion" && world.companion.startsWith("scheduled")) ||
       host.launched
         .slice(-MAX_INSTANCES)
         .some(({ plan }) => (plan.env["TEMPER"] ?? "calm") !== "calm"),
+    schedule.steps.some(({ action }) => action === "set temper"),
   );
 }
 

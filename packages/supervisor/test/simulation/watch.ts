@@ -56,20 +56,24 @@ export class Watch {
     const { processes } = this.#supervisor.status();
     for (const process of processes) this.#checkProcess(process);
     const known = processes.flatMap(({ instances }) => instances.flatMap(({ pid }) => pid ?? []));
-    const running = this.#host.running.map(({ pid }) => pid ?? 0);
-    const strangers = running.filter((pid) => !known.includes(pid));
-    const ghosts = known.filter((pid) => !running.includes(pid));
-    if (strangers.length > 0) this.#blame(`nobody knows the processes ${strangers.join(", ")}`);
+    const { running } = this.#host;
+    const strangers = running.filter(({ pid }) => pid !== undefined && !known.includes(pid));
+    const ghosts = known.filter((pid) => !running.some((one) => one.pid === pid));
+    for (const { plan, startedMonotonicMs } of strangers) {
+      const { MILLRACE_INSTANCE_ID: id, MILLRACE_GENERATION: generation } = plan.env;
+      this.#blame(`nobody knows ${id} of generation ${generation}, since ${startedMonotonicMs} ms`);
+    }
     if (ghosts.length > 0) this.#blame(`there are no processes ${ghosts.join(", ")}`);
     this.#throwProblems();
   }
 
   /** @throws when after a long calm something isn't as wanted, and nothing says why */
-  checkCalm(isExcused: (process: string) => boolean): void {
+  checkCalm(isExcused: (process: string) => boolean, wasEverSick: boolean): void {
     for (const process of this.#supervisor.status().processes) {
       const { name, desired, scale, instances } = process;
-      this.#checkGenerations(process);
       if (isExcused(name)) continue;
+      // What was sick may have kept a canary from being replaced by what it replaced.
+      if (!wasEverSick) this.#checkGenerations(process);
       if (scale > desired) this.#blame(`${name} has ${scale} instances and wants ${desired}`);
       const ended = instances.filter(({ state }) => state === "stopped" || state === "failed");
       if (scale + ended.length < desired) {

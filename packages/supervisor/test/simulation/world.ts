@@ -79,6 +79,7 @@ export const worlds = fc.record({
   companion: companions,
   /** Whether a failed start of the main process ends all. */
   essential: fc.constantFrom(false, false, false, false, false, true),
+  exitWhenAllStopped: fc.constantFrom(false, false, false, false, false, true),
 });
 
 export type World = typeof worlds extends fc.Arbitrary<infer Value> ? Value : never;
@@ -93,6 +94,7 @@ export function optionsOf(world: World, load: Load): SupervisorOptions {
   return {
     processes: { main: mainOf(world), ...companionOf(world, load) },
     env: {},
+    exitWhenAllStopped: world.exitWhenAllStopped,
     sampleIntervalMs: 10_000,
     dependencyTimeoutMs: 1_000,
     logger: silentLogger,

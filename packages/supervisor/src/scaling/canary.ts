@@ -146,10 +146,13 @@ class CanaryRun {
   }
 
   async #abort(cause: unknown): Promise<void> {
-    const { canaryNumbers, canarySpec, instances } = this.#process;
+    const { canarySpec, instances } = this.#process;
     // The operation's own signal may have fired: putting the stable variant back must still happen.
     const context = { ...this.#context, signal: new AbortController().signal };
-    const back = [...canaryNumbers].filter((number) => instances.get(number)?.spec === canarySpec);
+    // By what they run: a promotion that was cut short has replaced some that are no canaries.
+    const back = [...instances.values()]
+      .filter(({ spec }) => spec === canarySpec)
+      .map(({ number }) => number);
     await rollOut(this.#process, this.#process.spec, back, context).finally(() => this.#forget());
     this.#report("aborted", cause instanceof Error ? cause.message : String(cause));
   }

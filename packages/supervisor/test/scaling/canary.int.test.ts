@@ -85,6 +85,29 @@ describe("canary", () => {
     expect(supervisor.process("app").scale).toBe(2);
   });
 
+  test("a promotion that is cancelled half-way is taken back as a whole", async () => {
+    const supervisor = await startSupervisor({
+      processes: {
+        app: { command: [fixture("ignores-term.sh")], scale: 3, stop: { timeoutMs: 500 } },
+      },
+    });
+    await waitFor(() => supervisor.logs("app").length === 3);
+    const operation = supervisor.canary("app", {
+      patch: { command: ["sleep", "1000"] },
+      holdMs: 1,
+    });
+    const promoted = (): boolean =>
+      supervisor.process("app").instances.some(({ number, generation, state }) => {
+        return number < 3 && generation === 2 && state === "ready";
+      });
+    await waitFor(promoted);
+    operation.cancel();
+    await waitFor(() =>
+      supervisor.process("app").instances.every(({ generation }) => generation === 1),
+    );
+    expect(supervisor.process("app")).toMatchObject({ scale: 3, generation: 1 });
+  });
+
   test("a canary that is cancelled goes away", async () => {
     const supervisor = await startSupervisor({
       processes: { app: { command, scale: 3, env: { RELEASE: "stable" } } },

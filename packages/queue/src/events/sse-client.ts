@@ -50,7 +50,6 @@ export class SseClient {
     this.#isCatchingUp = true;
     try {
       await this.#replay(read);
-      this.#isCatchingUp = false;
     } catch {
       this.close();
     }
@@ -60,7 +59,11 @@ export class SseClient {
     while (this.#controller) {
       this.#hasMissed = false;
       const events = await read(this.#lastId);
-      if (events.length === 0 && !this.#hasMissed) return;
+      if (events.length === 0 && !this.#hasMissed) {
+        // In the same turn: what came between the two would be lost.
+        this.#isCatchingUp = false;
+        return;
+      }
       for (const event of events) {
         const bytes = encoder.encode(toSse(event));
         while (this.#controller && !this.#fits(bytes)) {

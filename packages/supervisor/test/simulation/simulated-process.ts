@@ -7,7 +7,12 @@ import type { RunListeners } from "../../src/process/run.ts";
 import type { Behaviour } from "./behaviour.ts";
 
 const DEFAULT_HEARTBEAT_MS = 1_000;
-const SIGNALS_THAT_END: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"];
+const SIGNALS_THAT_END: ReadonlySet<NodeJS.Signals> = new Set([
+  "SIGTERM",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGHUP",
+]);
 
 /** A child that exists only in a simulation, and its group. */
 export class SimulatedProcess implements Run {
@@ -70,7 +75,7 @@ export class SimulatedProcess implements Run {
       this.#hasOrphan = false;
       this.#isDying = true;
       this.#after(killMs, () => this.end({ code: null, signal }));
-    } else if (SIGNALS_THAT_END.includes(signal) && obeysTerm) {
+    } else if (SIGNALS_THAT_END.has(signal) && obeysTerm) {
       this.#hasOrphan = false;
       this.#after(stopMs, () => this.end({ code: null, signal }));
     }

@@ -2,9 +2,9 @@ import type { Job } from "bullmq";
 import { Worker } from "bullmq";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { farDelayMs } from "../src/gate/far-delay.ts";
-import { findViolations } from "../src/gate/invariants.ts";
-import { type Fixture, openFixture } from "./support/fixture.ts";
+import { farDelayMs } from "../../src/gate/far-delay.ts";
+import { findViolations } from "../../src/gate/invariants.ts";
+import { type Fixture, openFixture } from "../support/fixture.ts";
 
 const ORDER = ["urgent", "normal", "batch"] as const;
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { farDelayMs } from "../src/gate/far-delay.ts";
-import { findViolations } from "../src/gate/invariants.ts";
-import type { OpenPartition } from "../src/partitions/queue-partition.ts";
-import { type Fixture, openFixture } from "./support/fixture.ts";
+import { farDelayMs } from "../../src/gate/far-delay.ts";
+import { findViolations } from "../../src/gate/invariants.ts";
+import type { OpenPartition } from "../../src/partitions/queue-partition.ts";
+import { type Fixture, openFixture } from "../support/fixture.ts";
 
 describe("the gate's books, after people have been at BullMQ's", () => {
   let fixture: Fixture;

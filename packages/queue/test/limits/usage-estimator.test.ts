@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { UsageEstimator } from "../src/limits/usage-estimator.ts";
+import { UsageEstimator } from "../../src/limits/usage-estimator.ts";
 
 describe("the estimate of output tokens", () => {
   it("starts with all that was asked for and follows what is used", () => {

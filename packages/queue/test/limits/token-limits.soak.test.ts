@@ -7,13 +7,13 @@ import { Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createEventHub } from "../src/events/event-hub.ts";
-import type { OpenPartition } from "../src/partitions/queue-partition.ts";
-import { type Fixture, openFixture } from "./support/fixture.ts";
-import { redisService } from "./support/redis.ts";
-import { violationsAtRest } from "./support/violations-at-rest.ts";
+import { createEventHub } from "../../src/events/event-hub.ts";
+import type { OpenPartition } from "../../src/partitions/queue-partition.ts";
+import { type Fixture, openFixture } from "../support/fixture.ts";
+import { redisService } from "../support/redis.ts";
+import { violationsAtRest } from "../support/violations-at-rest.ts";
 
-const AWAITING_WORKER = new URL("fixtures/awaiting-worker.ts", import.meta.url).pathname;
+const AWAITING_WORKER = new URL("../fixtures/awaiting-worker.ts", import.meta.url).pathname;
 const isSoak = process.env["MILLRACE_SOAK"] === "1";
 const percentile = (values: number[], share: number) =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;

@@ -9,15 +9,15 @@ import {
   type CallbackRegistration,
   type Callbacks,
   createCallbacks,
-} from "../src/callbacks/callbacks.ts";
-import type { AwaitCallbackOptions } from "../src/worker/task-context.ts";
-import { type Fixture, openFixture } from "./support/fixture.ts";
-import { redisService } from "./support/redis.ts";
-import { violationsAtRest } from "./support/violations-at-rest.ts";
+} from "../../src/callbacks/callbacks.ts";
+import type { AwaitCallbackOptions } from "../../src/worker/task-context.ts";
+import { type Fixture, openFixture } from "../support/fixture.ts";
+import { redisService } from "../support/redis.ts";
+import { violationsAtRest } from "../support/violations-at-rest.ts";
 
 const SECRET = "a secret that both sides know";
 const BASE = "http://control.test/callbacks";
-const WORKER = new URL("./fixtures/callback-worker.ts", import.meta.url).pathname;
+const WORKER = new URL("../fixtures/callback-worker.ts", import.meta.url).pathname;
 
 function signed(url: string, payload: unknown, { secret = SECRET, at = Date.now() } = {}): Request {
   const body = JSON.stringify(payload);

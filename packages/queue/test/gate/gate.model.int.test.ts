@@ -2,11 +2,11 @@ import { type Job, Queue as BullmqQueue, Worker } from "bullmq";
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { farDelayMs } from "../src/gate/far-delay.ts";
-import { Gate } from "../src/gate/gate.ts";
-import { gateKeys } from "../src/gate/gate-keys.ts";
-import { findViolations } from "../src/gate/invariants.ts";
-import { connect, uniquePrefix } from "./support/redis.ts";
+import { farDelayMs } from "../../src/gate/far-delay.ts";
+import { Gate } from "../../src/gate/gate.ts";
+import { gateKeys } from "../../src/gate/gate-keys.ts";
+import { findViolations } from "../../src/gate/invariants.ts";
+import { connect, uniquePrefix } from "../support/redis.ts";
 
 const TENANTS = ["a", "b", "c"] as const;
 const START = Date.now();

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { remainingLimits } from "../src/providers/remaining-limits.ts";
+import { remainingLimits } from "../../src/providers/remaining-limits.ts";
 
 it.each([
   [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseDuration, retryAfterMs } from "../src/providers/retry-after.ts";
+import { parseDuration, retryAfterMs } from "../../src/providers/retry-after.ts";
 
 const NOW = Date.UTC(2026, 0, 1);
 

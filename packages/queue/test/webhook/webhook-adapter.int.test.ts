@@ -1,8 +1,8 @@
 import type { LookupAddress } from "node:dns";
 import { refuseWebhook } from "@millrace/core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createWebhookAdapter } from "../src/webhook/webhook-adapter.ts";
-import { json, playServer } from "./support/play-server.ts";
+import { createWebhookAdapter } from "../../src/webhook/webhook-adapter.ts";
+import { json, playServer } from "../support/play-server.ts";
 
 const SECRET = "a secret that both sides know";
 const registration = { url: "http://x/cb", idempotencyKey: "task:1.1", deadlineAt: 1, fence: 1 };

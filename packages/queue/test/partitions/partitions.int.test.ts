@@ -1,11 +1,11 @@
 import { waitFor } from "@millrace/core/testing";
 import { beforeEach, describe, expect, it } from "vitest";
-import { rendezvous } from "../src/partitions/rendezvous.ts";
-import { createQueueWorker } from "../src/worker/queue-worker.ts";
-import { type Fixture, openFixture } from "./support/fixture.ts";
-import { homeOf, usePartitioned } from "./support/partitioned.ts";
-import { connect } from "./support/redis.ts";
-import { violationsAtRest } from "./support/violations-at-rest.ts";
+import { rendezvous } from "../../src/partitions/rendezvous.ts";
+import { createQueueWorker } from "../../src/worker/queue-worker.ts";
+import { type Fixture, openFixture } from "../support/fixture.ts";
+import { homeOf, usePartitioned } from "../support/partitioned.ts";
+import { connect } from "../support/redis.ts";
+import { violationsAtRest } from "../support/violations-at-rest.ts";
 
 const TENANTS = Array.from({ length: 24 }, (_, index) => `t${index}`);
 

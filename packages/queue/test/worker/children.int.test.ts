@@ -2,10 +2,10 @@ import { silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
 import { Registry } from "prom-client";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createQueue, type Queue } from "../src/queue.ts";
-import { createQueueWorker } from "../src/worker/queue-worker.ts";
-import { type Data, type Fixture, openFixture } from "./support/fixture.ts";
-import { violationsAtRest } from "./support/violations-at-rest.ts";
+import { createQueue, type Queue } from "../../src/queue.ts";
+import { createQueueWorker } from "../../src/worker/queue-worker.ts";
+import { type Data, type Fixture, openFixture } from "../support/fixture.ts";
+import { violationsAtRest } from "../support/violations-at-rest.ts";
 
 describe("a task that decomposes into others", () => {
   let fixture: Fixture;

@@ -1,7 +1,7 @@
 import { waitFor } from "@millrace/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Fixture, openFixture } from "./support/fixture.ts";
-import { violationsAtRest } from "./support/violations-at-rest.ts";
+import { type Fixture, openFixture } from "../support/fixture.ts";
+import { violationsAtRest } from "../support/violations-at-rest.ts";
 
 describe("a queue and its worker", () => {
   let fixture: Fixture;

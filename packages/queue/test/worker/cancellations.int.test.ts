@@ -1,11 +1,11 @@
 import { signWebhook, silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type CallbackRegistration, createCallbacks } from "../src/callbacks/callbacks.ts";
-import { monthOf } from "../src/tenants/month.ts";
-import { type Fixture, openFixture } from "./support/fixture.ts";
-import { connect } from "./support/redis.ts";
-import { violationsAtRest } from "./support/violations-at-rest.ts";
+import { type CallbackRegistration, createCallbacks } from "../../src/callbacks/callbacks.ts";
+import { monthOf } from "../../src/tenants/month.ts";
+import { type Fixture, openFixture } from "../support/fixture.ts";
+import { connect } from "../support/redis.ts";
+import { violationsAtRest } from "../support/violations-at-rest.ts";
 
 const SECRET = "a secret that both sides know";
 

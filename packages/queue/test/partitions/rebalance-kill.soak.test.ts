@@ -2,11 +2,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { waitFor } from "@millrace/core/testing";
 import { expect, test } from "vitest";
-import { homeOf, usePartitioned } from "./support/partitioned.ts";
-import { redisService } from "./support/redis.ts";
-import { violationsAtRest } from "./support/violations-at-rest.ts";
+import { homeOf, usePartitioned } from "../support/partitioned.ts";
+import { redisService } from "../support/redis.ts";
+import { violationsAtRest } from "../support/violations-at-rest.ts";
 
-const REBALANCER = new URL("fixtures/rebalancer.ts", import.meta.url).pathname;
+const REBALANCER = new URL("../fixtures/rebalancer.ts", import.meta.url).pathname;
 const TENANTS = Array.from({ length: 24 }, (_, index) => `t${index}`);
 
 const { open } = usePartitioned();

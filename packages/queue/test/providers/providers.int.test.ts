@@ -1,15 +1,15 @@
 import { silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { createTokenLimits, type TokenLimits } from "../src/limits/token-limits.ts";
-import { anthropicAdapter } from "../src/providers/anthropic.ts";
-import { ollamaAdapter } from "../src/providers/ollama.ts";
-import { openaiChatAdapter } from "../src/providers/openai-chat.ts";
-import { openaiResponsesAdapter } from "../src/providers/openai-responses.ts";
-import { createProviders } from "../src/providers/providers.ts";
-import type { ProviderAdapter } from "../src/providers/provider.ts";
-import { type Fixture, openFixture } from "./support/fixture.ts";
-import { events, inPieces, json, playServer } from "./support/play-server.ts";
+import { createTokenLimits, type TokenLimits } from "../../src/limits/token-limits.ts";
+import { anthropicAdapter } from "../../src/providers/anthropic.ts";
+import { ollamaAdapter } from "../../src/providers/ollama.ts";
+import { openaiChatAdapter } from "../../src/providers/openai-chat.ts";
+import { openaiResponsesAdapter } from "../../src/providers/openai-responses.ts";
+import { createProviders } from "../../src/providers/providers.ts";
+import type { ProviderAdapter } from "../../src/providers/provider.ts";
+import { type Fixture, openFixture } from "../support/fixture.ts";
+import { events, inPieces, json, playServer } from "../support/play-server.ts";
 
 const REQUEST = {
   model: "m",

@@ -4,6 +4,11 @@ import { duplicateClient, type RedisClient } from "./redis-client.ts";
 
 /** Pause between tries to subscribe again, in milliseconds. */
 const RETRY_MS = 500;
+/**
+ * How often a cluster's subscriber looks at its connections, in milliseconds: of several that break
+ * together ioredis may take note of the first only.
+ */
+const REFRESH_MS = 5_000;
 
 interface SubscriberOptions {
   onMessage: (channel: string, message: string) => void;
@@ -31,7 +36,10 @@ export class RedisSubscriber {
     this.#isSharded = client instanceof Cluster;
     this.#connection =
       client instanceof Cluster
-        ? client.duplicate(undefined, { shardedSubscribers: true })
+        ? client.duplicate(undefined, {
+            shardedSubscribers: true,
+            slotsRefreshInterval: REFRESH_MS,
+          })
         : duplicateClient(client);
     this.#connection.on("error", options.onError);
     this.#connection.on(this.#isSharded ? "smessage" : "message", options.onMessage);

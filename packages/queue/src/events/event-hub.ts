@@ -21,7 +21,7 @@ import {
   type ResolvedEventHubOptions,
 } from "./event-hub-options.ts";
 import { SseClient } from "./sse-client.ts";
-import { assertEventType, isEventId, type StoredEvent } from "./stored-event.ts";
+import { assertEventType, type HeardEvent, isEventId, type StoredEvent } from "./stored-event.ts";
 
 /** An event for a tenant's clients. */
 export interface TenantEvent {
@@ -124,17 +124,18 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     const sse = new SseClient({
       lastEventId: isReturning ? lastEventId : await this.#newestId(tenantId),
       maxBytes: this.#options.maxClientBytes,
+      // Subscribed before reading, so that nothing published in between is missed.
+      read: async (after) => {
+        await subscribed;
+        return this.#read(tenantId, after);
+      },
       onEnd: (reason) => this.#leave(tenantId, sse, reason),
     });
     const set = this.#clients.get(tenantId) ?? new Set();
     this.#clients.set(tenantId, set.add(sse));
-    // Subscribed before reading, so that nothing published in between is missed.
     const subscribed = subscriber.subscribe(this.#key("channel", tenantId));
     // At the client's pace, so not awaited.
-    void sse.catchUp(async (after) => {
-      await subscribed;
-      return this.#read(tenantId, after);
-    });
+    void sse.catchUp();
     await subscribed;
     return sse.response();
   }
@@ -180,15 +181,13 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
     const tenantId = channel.slice(channel.lastIndexOf("}:channel:") + "}:channel:".length);
     const clients = this.#clients.get(tenantId);
     if (!clients) return;
-    const event = JSON.parse(message) as StoredEvent;
+    const event = JSON.parse(message) as HeardEvent;
     for (const sse of clients) sse.push(event);
   }
 
   /** What was published while the subscriber was away is in the streams. */
   #catchUp(): void {
-    for (const [tenantId, clients] of this.#clients) {
-      for (const sse of clients) void sse.catchUp((after) => this.#read(tenantId, after));
-    }
+    this.#forEachClient((sse) => void sse.catchUp());
   }
 
   #leave(tenantId: string, sse: SseClient, reason: string): void {

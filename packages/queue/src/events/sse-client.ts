@@ -1,4 +1,4 @@
-import { isAfter, type StoredEvent, toSse } from "./stored-event.ts";
+import { type HeardEvent, isAfter, type StoredEvent, toSse } from "./stored-event.ts";
 
 const encoder = new TextEncoder();
 
@@ -10,6 +10,7 @@ export interface SseClientOptions {
   lastEventId: string;
   /** Bytes that may wait for it. */
   maxBytes: number;
+  read: ReadEvents;
   onEnd: (reason: "left" | "slow" | "closed") => void;
 }
 
@@ -40,25 +41,25 @@ export class SseClient {
   }
 
   /**
-   * Sends what `read` finds after the last event that it sent, page by page at the client's own pace,
-   * then goes live. A stream that cannot be read ends: the client comes back.
+   * Sends what is stored after the last event that it sent, page by page at the client's own pace, then
+   * goes live. A stream that cannot be read ends: the client comes back.
    */
-  async catchUp(read: ReadEvents): Promise<void> {
+  async catchUp(): Promise<void> {
     // Whoever is catching up looks once more.
     this.#hasMissed = true;
     if (this.#isCatchingUp) return;
     this.#isCatchingUp = true;
     try {
-      await this.#replay(read);
+      await this.#replay();
     } catch {
       this.close();
     }
   }
 
-  async #replay(read: ReadEvents): Promise<void> {
+  async #replay(): Promise<void> {
     while (this.#controller) {
       this.#hasMissed = false;
-      const events = await read(this.#lastId);
+      const events = await this.#options.read(this.#lastId);
       if (events.length === 0 && !this.#hasMissed) {
         // In the same turn: what came between the two would be lost.
         this.#isCatchingUp = false;
@@ -86,12 +87,17 @@ export class SseClient {
     });
   }
 
-  push(event: StoredEvent): void {
+  push(event: HeardEvent): void {
     if (this.#isCatchingUp) {
       this.#hasMissed = true;
       return;
     }
     if (!isAfter(event.id, this.#lastId)) return;
+    if (event.previousId !== this.#lastId) {
+      // One was missed: a connection was broken in between.
+      void this.catchUp();
+      return;
+    }
     this.#lastId = event.id;
     this.#send(toSse(event));
   }

@@ -7,6 +7,12 @@ export interface StoredEvent {
   data: string;
 }
 
+/** An event as subscribers hear of it. */
+export interface HeardEvent extends StoredEvent {
+  /** Of the event before it; `0-0` for the first. */
+  previousId: string;
+}
+
 /** Whether stream id `one` comes after `other`. */
 export function isAfter(one: string, other: string): boolean {
   const [oneMs = 0, oneSeq = 0] = one.split("-").map(Number);

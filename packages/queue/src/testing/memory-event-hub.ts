@@ -65,6 +65,7 @@ export class MemoryEventHub extends LifecycleComponent implements EventHub {
     const client = new SseClient({
       lastEventId: isReturning ? lastEventId : (log.events.at(-1)?.id ?? "0-0"),
       maxBytes: this.#options.maxClientBytes,
+      read: async (after) => log.events.filter(({ id }) => isAfter(id, after)),
       onEnd: (reason) => {
         if (reason === "slow") this.#counts.dropped++;
         this.#clients.delete(client);
@@ -75,7 +76,7 @@ export class MemoryEventHub extends LifecycleComponent implements EventHub {
     this.#clients.add(client);
     log.listeners.add(push);
     // At the client's own pace, so not awaited.
-    void client.catchUp(async (after) => log.events.filter(({ id }) => isAfter(id, after)));
+    void client.catchUp();
     return client.response();
   }
 

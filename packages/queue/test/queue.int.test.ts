@@ -2,7 +2,6 @@ import { waitFor } from "@millrace/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { findViolations } from "../src/gate/invariants.ts";
-import { createScheduler } from "../src/scheduler.ts";
 import { monthOf } from "../src/tenants/month.ts";
 import { type Fixture, openFixture } from "./support/fixture.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
@@ -211,33 +210,6 @@ describe("adding tasks", () => {
     await queue.addBulk(Array.from({ length: 90 }, () => ({ tenantId: "wide", data: {} })));
     expect(await queue.desiredWorkers({ concurrency: 4 })).toBe(23);
     expect(await queue.desiredWorkers({ concurrency: 4, max: 10 })).toBe(10);
-  });
-
-  it("adds one task a tick however many schedulers race, through the gate", async () => {
-    const { queue } = fixture;
-    const ran: string[] = [];
-    await fixture.worker({
-      handler: ({ taskId }) => {
-        ran.push(taskId);
-        return Promise.resolve(1);
-      },
-    });
-    const schedulers = Array.from({ length: 3 }, () => createScheduler({ queue }));
-    await Promise.all(schedulers.map((scheduler) => scheduler.start()));
-    await Promise.all(
-      schedulers.map((scheduler) =>
-        scheduler.upsert("digest", { everyMs: 500 }, { tenantId: "acme", data: {} }),
-      ),
-    );
-    await waitFor(() => ran.length >= 3);
-    const [first] = schedulers;
-    expect(await first?.list()).toMatchObject([{ scheduleId: "digest" }]);
-    expect(await first?.remove("digest")).toBe(true);
-    expect(await first?.list()).toEqual([]);
-    await Promise.all(schedulers.map((scheduler) => scheduler.close()));
-    expect(new Set(ran).size).toBe(ran.length);
-    const ticks = ran.map((id) => Number(id.split("|")[2]));
-    expect(new Set(ticks.map((tick) => Math.round(tick / 500))).size).toBe(ticks.length);
   });
 });
 

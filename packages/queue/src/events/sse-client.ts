@@ -3,7 +3,7 @@ import { type HeardEvent, isAfter, type StoredEvent, toSse } from "./stored-even
 const encoder = new TextEncoder();
 
 /** Reads a page of events after an id; empty when there are no more. */
-export type ReadEvents = (after: string) => Promise<StoredEvent[]>;
+type ReadEvents = (after: string) => Promise<StoredEvent[]>;
 
 export interface SseClientOptions {
   /** What the client has seen. */

@@ -14,7 +14,7 @@ import { numbers, request } from "./fixtures/telemetry.ts";
 
 const FAULTS: Fault[] = ["cut-before", "cut-behind", "cut-after-answer"];
 
-const CUTS = 10;
+const CUTS = 6;
 
 describe("a connection that breaks", () => {
   const seed = Number(process.env["MILLRACE_TEST_SEED"] ?? randomInt(2 ** 31));

@@ -275,7 +275,7 @@ describe("the gate under random sequences", () => {
           await rig.close();
         }
       }),
-      { numRuns: Number(process.env["MILLRACE_MODEL_RUNS"] ?? 12), endOnFailure: true },
+      { numRuns: Number(process.env["MILLRACE_MODEL_RUNS"] ?? 6), endOnFailure: true },
     );
   }, 60_000);
 });

@@ -283,7 +283,7 @@ const commands = [
 ];
 
 describe("the gate in memory", () => {
-  let runs = 20;
+  let runs = 10;
   beforeAll(() => {
     runs = Number(process.env["MILLRACE_MODEL_RUNS"] ?? runs);
   });

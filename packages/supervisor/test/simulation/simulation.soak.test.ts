@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { SliceReport } from "./schedule-slice.ts";
 
 const SCHEDULES = 100_000;
-const BUDGET_MS = 110_000;
+const BUDGET_MS = 300_000;
 
 /** Runs schedules of one seed in a thread until there are enough, or the time is over. */
 function runSlice(seed: number, schedules: number): Promise<SliceReport> {
@@ -18,7 +18,7 @@ function runSlice(seed: number, schedules: number): Promise<SliceReport> {
   });
 }
 
-test("a hundred thousand random schedules, or as many as two minutes hold, break no promise", async () => {
+test("a hundred thousand random schedules, or as many as five minutes hold, break no promise", async () => {
   const threads = availableParallelism();
   const seed = Math.floor(Math.random() * 2 ** 31);
   const slices = Array.from({ length: threads }, (_, index) =>
@@ -29,4 +29,4 @@ test("a hundred thousand random schedules, or as many as two minutes hold, break
   console.log(`${done} schedules, seeds from ${seed} on`);
   expect(reports.flatMap(({ failure }) => failure ?? [])).toEqual([]);
   expect(done).toBeGreaterThan(1_000);
-});
+}, BUDGET_MS + 60_000);

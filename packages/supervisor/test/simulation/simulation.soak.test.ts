@@ -18,15 +18,19 @@ function runSlice(seed: number, schedules: number): Promise<SliceReport> {
   });
 }
 
-test("a hundred thousand random schedules, or as many as five minutes hold, break no promise", async () => {
-  const threads = availableParallelism();
-  const seed = Math.floor(Math.random() * 2 ** 31);
-  const slices = Array.from({ length: threads }, (_, index) =>
-    runSlice((seed + index) % 2 ** 31, Math.ceil(SCHEDULES / threads)),
-  );
-  const reports = await Promise.all(slices);
-  const done = reports.reduce((sum, { schedules }) => sum + schedules, 0);
-  console.log(`${done} schedules, seeds from ${seed} on`);
-  expect(reports.flatMap(({ failure }) => failure ?? [])).toEqual([]);
-  expect(done).toBeGreaterThan(1_000);
-}, BUDGET_MS + 60_000);
+test(
+  "a hundred thousand random schedules, or as many as five minutes hold, break no promise",
+  async () => {
+    const threads = availableParallelism();
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    const slices = Array.from({ length: threads }, (_, index) =>
+      runSlice((seed + index) % 2 ** 31, Math.ceil(SCHEDULES / threads)),
+    );
+    const reports = await Promise.all(slices);
+    const done = reports.reduce((sum, { schedules }) => sum + schedules, 0);
+    console.log(`${done} schedules, seeds from ${seed} on`);
+    expect(reports.flatMap(({ failure }) => failure ?? [])).toEqual([]);
+    expect(done).toBeGreaterThan(1_000);
+  },
+  BUDGET_MS + 60_000,
+);

@@ -267,7 +267,10 @@ describe("a chain of providers", () => {
       connection: fixture.client,
       tenants: fixture.tenants,
       prefix: fixture.prefix,
-      accounts: { main: { requestsPerMinute: 1_000, outputTokensPerMinute: 1_000_000 } },
+      accounts: {
+        main: { requestsPerMinute: 1_000, outputTokensPerMinute: 1_000_000 },
+        slow: { requestsPerMinute: 1_000, outputTokensPerMinute: 1_000 },
+      },
     });
     await limits.start();
   });
@@ -285,7 +288,7 @@ describe("a chain of providers", () => {
           adapter: anthropicAdapter({ baseUrl: server.url }),
           account: "main",
           fallbackTo: "secondary",
-          maxTries: 2,
+          attempts: 2,
           breakAfter: 3,
           halfOpenAfterMs: 300,
           ...overrides,
@@ -340,7 +343,8 @@ describe("a chain of providers", () => {
   });
 
   it("lowers the account's buckets to what the provider says is left, for every process, and never raises them", async () => {
-    const [one, other] = [build(), build()];
+    // Its bucket does not fill again while the test runs.
+    const [one, other] = [build({ account: "slow" }), build({ account: "slow" })];
     // The budget is ours; somebody else uses the account, too.
     const left = { "anthropic-ratelimit-output-tokens-remaining": "60" };
     server.play(json(ANTHROPIC, 200, left));

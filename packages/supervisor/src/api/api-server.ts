@@ -1,7 +1,7 @@
 import { chmodSync, unlinkSync } from "node:fs";
 import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import { connect, isIPv6 } from "node:net";
+import { connect, isIPv6, type Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
@@ -33,12 +33,14 @@ export async function openApiServer(
   const servers: Server[] = [];
   const open = async (listen: (server: Server) => Promise<void>, where: string): Promise<void> => {
     const server = createServer(options, (incoming, outgoing) => void listener(incoming, outgoing));
+    server.on("connection", (socket: Socket) => socket.unref());
     try {
       await listen(server);
     } catch (error) {
       await Promise.all(servers.map(closeServer));
       throw listenFailed(where, error);
     }
+    server.unref();
     servers.push(server);
   };
   const { socket, host, port } = options;

@@ -5,6 +5,7 @@ import type { CommandOutcome, CommandPlace } from "../process/run-command.ts";
 import type { ResourceUsage } from "../process/resource-usage.ts";
 import type { Run, RunListeners } from "../process/run.ts";
 import type { Clock } from "./clock.ts";
+import type { LoopHandle } from "./event-loop-hold.ts";
 
 /** Ends what outlives a supervisor that was killed. */
 export interface HostGuardian {
@@ -26,6 +27,8 @@ export interface SupervisorHost {
   readonly capacity: HostCapacity;
   /** At least 0, below 1. */
   random(): number;
+  /** Opens what keeps the program alive. */
+  holdEventLoop(): LoopHandle;
   /** Starts the process of a plan. Never throws: what can't be started ends at once. */
   launch(plan: LaunchPlan, listeners: RunListeners): Run;
   /** Runs a command to its end, as for a hook; never rejects. */

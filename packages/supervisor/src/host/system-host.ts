@@ -7,6 +7,9 @@ import { startRun } from "../process/start-run.ts";
 import { systemClock } from "./clock.ts";
 import type { SupervisorHost } from "./supervisor-host.ts";
 
+// Near the longest that Node.js can wait: the timer is there to be pending.
+const HOLD_INTERVAL_MS = 2 ** 30;
+
 /** The computer that this program runs on. */
 export function createSystemHost(): SupervisorHost {
   return {
@@ -14,6 +17,7 @@ export function createSystemHost(): SupervisorHost {
     guardian: new Guardian(),
     capacity: readHostCapacity(),
     random: () => Math.random(),
+    holdEventLoop: () => setInterval(() => {}, HOLD_INTERVAL_MS),
     launch: startRun,
     runCommand,
     sample: sampleTree,

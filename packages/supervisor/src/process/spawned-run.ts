@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { messageOf } from "@millrace/core";
 import type { SupervisorMessage } from "../child/protocol.ts";
 import { forkClusterWorker } from "./fork-cluster-worker.ts";
@@ -9,6 +9,7 @@ import type { LaunchPlan } from "./launch-plan.ts";
 import { groupIsAlive, signalGroup, signalTree } from "./process-group.ts";
 import type { Exit } from "./restart-policy.ts";
 import type { Run, RunListeners } from "./run.ts";
+import { unrefChild } from "./unref-child.ts";
 
 /** Starts a process in a group of its own. Never throws: what can't be started ends at once. */
 export function spawnRun(plan: LaunchPlan, listeners: RunListeners): Run {
@@ -42,6 +43,7 @@ class SpawnedRun implements Run {
       return;
     }
     const child = this.#child;
+    unrefChild(child);
     this.outputEnded = Promise.all([ended(child.stdout), ended(child.stderr)]);
     child.once("spawn", () => listeners.onSpawned());
     child.on("error", (error) => {
@@ -129,10 +131,11 @@ class SpawnedRun implements Run {
   }
 }
 
-function ended(stream: Readable | null): Promise<void> {
+/** A child that could not be started for want of descriptors has no streams at all. */
+function ended(stream: Readable | null | undefined): Promise<void> {
   return new Promise((resolve) => {
-    if (stream === null) resolve();
-    else stream.once("close", () => resolve());
+    if (stream instanceof Readable) stream.once("close", () => resolve());
+    else resolve();
   });
 }
 

@@ -96,12 +96,10 @@ export class StateKeeper {
   /** Writes the state soon. */
   save(): void {
     if (this.#fleet === undefined) return;
-    this.#timer ??= this.#clock
-      .setTimeout(() => {
-        this.#timer = undefined;
-        this.#write();
-      }, SAVE_DELAY_MS)
-      .unref();
+    this.#timer ??= this.#clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#write();
+    }, SAVE_DELAY_MS);
   }
 
   close(): void {

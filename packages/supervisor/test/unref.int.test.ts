@@ -118,7 +118,9 @@ test("a supervisor keeps its program alive until it is let go of, whatever is op
   await cut;
   // As after its death, what may survive is all that does, and the next one takes it over.
   const survivors = findSurvivors(new StateKeeper(state.file, systemClock).id, undefined);
-  await expect.poll(() => marked(mark), { timeout: 5_000 }).toEqual(survivors.map(({ pid }) => pid));
+  await expect
+    .poll(() => marked(mark), { timeout: 5_000 })
+    .toEqual(survivors.map(({ pid }) => pid));
   const next = await startSupervisor({ processes: { kept }, state });
   expect(pidsOf(next, "kept")).toEqual({ "kept-1": survivors[0]?.pid });
 });

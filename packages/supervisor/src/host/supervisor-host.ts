@@ -1,5 +1,6 @@
 import type { HostCapacity } from "../cgroup/host-capacity.ts";
 import type { LogEntry } from "../logs/log-ring.ts";
+import type { Stray } from "../orphans/stray-finder.ts";
 import type { LaunchPlan } from "../process/launch-plan.ts";
 import type { CommandOutcome, CommandPlace } from "../process/run-command.ts";
 import type { ResourceUsage } from "../process/resource-usage.ts";
@@ -38,6 +39,8 @@ export interface SupervisorHost {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<CommandOutcome>;
+  /** What processes of a run there still are, those that have left its group included. */
+  findStrays(runId: string): Promise<Stray[]>;
   /** What a process and its descendants take; `undefined` when that isn't known. */
   sample(pid: number): ResourceUsage | undefined;
   /** JavaScript stack of a child that no longer answers, innermost frame first. */

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { messageOf } from "@millrace/core";
 import type { SupervisorMessage } from "../child/protocol.ts";
+import { RUN_ID_VARIABLE } from "../orphans/stray-finder.ts";
 import { forkClusterWorker } from "./fork-cluster-worker.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
 import { groupIsAlive, signalGroup, signalTree } from "./process-group.ts";
@@ -17,6 +18,7 @@ export function spawnRun(plan: LaunchPlan, listeners: RunListeners): Run {
 }
 
 class SpawnedRun implements Run {
+  readonly id: string | undefined;
   readonly startedAtMs = Date.now();
   readonly startedMonotonicMs = performance.now();
   readonly exited: Promise<Exit>;
@@ -30,6 +32,7 @@ class SpawnedRun implements Run {
   #hasEnded = false;
 
   constructor(plan: LaunchPlan, listeners: RunListeners) {
+    this.id = plan.env[RUN_ID_VARIABLE];
     this.#listeners = listeners;
     this.#ownsGroup = plan.cluster === undefined;
     this.exited = new Promise((resolve) => {

@@ -88,6 +88,11 @@ export class SimulatedHost implements SupervisorHost {
     });
   }
 
+  /** What leaves its group is not simulated. */
+  findStrays(): Promise<[]> {
+    return Promise.resolve([]);
+  }
+
   sample(pid: number): ResourceUsage | undefined {
     const process = this.#byPid.get(pid);
     if (process === undefined || process.hasEnded) return undefined;

@@ -247,6 +247,10 @@ export class SupervisorCore {
     return (this.options.metrics ?? defaultMetrics).metrics();
   }
 
+  countRefusal(reason: string): void {
+    this.#metrics.countApiRefusal(reason);
+  }
+
   fetch(request: Request): Promise<Response> {
     return this.#api.fetch(request);
   }

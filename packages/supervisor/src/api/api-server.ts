@@ -63,12 +63,15 @@ export async function openApiServer(
   }
   if (socket === undefined || port !== undefined) {
     const where = `${host}:${port ?? DEFAULT_PORT}`;
-    // A peer that has gone again already has no address any more, and must not pass for a local one.
-    const peerOf = ({ socket: { remoteAddress } }: IncomingMessage) => remoteAddress ?? "unknown";
-    await open((server) => listenOnPort(server, options), where, peerOf);
+    await open((server) => listenOnPort(server, options), where, addressOf);
   }
   const url = urlOf(servers.at(-1), options);
   return { url, close: async () => void (await Promise.all(servers.map(closeServer))) };
+}
+
+/** A peer that has gone again already has no address any more, and must not pass for a local one. */
+function addressOf({ socket }: IncomingMessage): string {
+  return socket.remoteAddress ?? "unknown";
 }
 
 function listenFailed(where: string, cause: unknown): MillraceError<SupervisorErrorCode> {

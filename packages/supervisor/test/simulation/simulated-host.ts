@@ -15,7 +15,7 @@ const FIRST_PID = 10_000_001;
 
 /** A computer whose time and processes are made up; one seed decides all that happens there. */
 export class SimulatedHost implements SupervisorHost {
-  readonly clock = new VirtualClock();
+  readonly clock: VirtualClock;
   readonly capacity = { cpuCount: 4, memoryBytes: 8e9 };
   readonly guardian = new SimulatedGuardian();
   /** How the children of each process are by nature, from now on. */
@@ -30,7 +30,8 @@ export class SimulatedHost implements SupervisorHost {
   #lastPid = FIRST_PID;
   #commands = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, epochMs?: number) {
+    this.clock = new VirtualClock(epochMs);
     this.#random = new Random(seed);
   }
 

@@ -58,6 +58,16 @@ export class SimulatedProcess implements Run {
     return this.#hasEnded;
   }
 
+  /** When it stops answering, on the monotonic clock; never where it ends first. */
+  get freezesAtMs(): number {
+    return this.startedMonotonicMs + (this.#behaviour.freezesAfterMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** When it says that it is ready, on the monotonic clock. */
+  get bootedAtMs(): number {
+    return this.startedMonotonicMs + this.#behaviour.bootMs;
+  }
+
   /** Whether it would answer a probe well. */
   get isReady(): boolean {
     const { bootMs, becomesReady } = this.#behaviour;

@@ -248,6 +248,7 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
         path: buffer.options.path,
         durability: buffer.options.durability,
         owner: owner.owner,
+        turns: owner.turns,
         worker,
         destination,
         schema: drainSchema,

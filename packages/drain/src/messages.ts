@@ -16,6 +16,8 @@ export interface WorkerInput {
   path: string;
   durability: "process" | "power";
   owner: string;
+  /** Memory by which claims and appends take turns. */
+  turns: SharedArrayBuffer;
   worker: number;
   destination: PostgresDestination;
   schema: DrainSchema;

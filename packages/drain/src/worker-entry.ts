@@ -21,12 +21,12 @@ import { TableBreakers } from "./write/table-breaker.ts";
 const ALIVE_INTERVAL_MS = 2_000;
 
 const input = workerData as WorkerInput;
-const { path, durability, owner, worker, destination, schema, limits, heapMib } = input;
+const { path, durability, owner, turns, worker, destination, schema, limits, heapMib } = input;
 const port = parentPort;
 if (port === null) throw new Error("@millrace/drain/worker is a worker thread's entry");
 
 const report = (message: WorkerMessage) => port.postMessage(message);
-const session = new ClaimSession({ path, owner, worker, durability });
+const session = new ClaimSession({ path, owner, worker, durability, turns });
 const router = compileRouter(schema);
 const loop = new DrainLoop({
   session,

@@ -6,10 +6,13 @@ import { isSqliteError } from "./database.ts";
 import { dropOldest } from "./drop-oldest.ts";
 import { GroupPacing } from "./group-pacing.ts";
 import { depthOf, type Progress } from "./schema.ts";
+import { WriteTurns } from "./write-turns.ts";
 
 /** How long an append may wait for another connection's write to end, in milliseconds. */
 const BUSY_DEADLINE_MS = 5_000;
 const RETRY_MS = 1;
+/** A group that is older goes first, whoever's turn it is, in milliseconds. */
+const MAX_YIELD_MS = 50;
 
 interface PendingAppend {
   payload: Uint8Array;
@@ -62,6 +65,8 @@ export class GroupCommit {
   progress: Progress;
   /** What the last commit failed with; undefined once one has succeeded. */
   failure: unknown;
+  /** How claims and purges get between the commits. */
+  readonly turns = new WriteTurns();
 
   readonly #database: Database;
   readonly #limits: GroupLimits;
@@ -175,6 +180,10 @@ export class GroupCommit {
 
   #commit(): void {
     const group = this.#takeGroup();
+    if (this.turns.isThreadsTurn && performance.now() - (group[0]?.queuedAt ?? 0) < MAX_YIELD_MS) {
+      this.#putBack(group);
+      return;
+    }
     let bytes = 0;
     for (const { payload } of group) bytes += payload.byteLength;
     const refusal = this.#refuse(bytes);
@@ -198,6 +207,7 @@ export class GroupCommit {
         if (isStored) this.#store(group, bytes, newTokens);
         const progress = this.#readProgress.get();
         this.#commitStatement.run();
+        this.turns.appenderHasWritten();
         if (progress !== undefined) this.progress = progress;
       } catch (error) {
         for (const token of newTokens) this.#tokenIds.delete(token);
@@ -276,6 +286,7 @@ export class GroupCommit {
   #fail(error: unknown, group: PendingAppend[]): void {
     const waitedMs = performance.now() - (group[0]?.queuedAt ?? 0);
     if (isSqliteError(error, "SQLITE_BUSY") && waitedMs < BUSY_DEADLINE_MS) {
+      this.turns.appenderWants();
       this.#putBack(group);
       return;
     }

@@ -43,7 +43,7 @@ test("a thread waits for a lock that another holds, and then it writes", () => {
 });
 
 test("what isn't a lock in the way is thrown as it is, once", () => {
-  const broken = vi.fn(() => second.exec("INSERT INTO letters VALUES (1)"));
+  const broken = vi.fn<() => void>(() => second.exec("INSERT INTO letters VALUES (1)"));
   expect(() => new WriteTurns().take(broken)).toThrow("no such table: letters");
   expect(broken).toHaveBeenCalledTimes(1);
 });
@@ -76,7 +76,7 @@ test("the wish of a thread that died is void after a while, and when the clock w
   const turns = new WriteTurns();
   turns.appenderHasWritten();
   first.exec("BEGIN IMMEDIATE");
-  const dies = vi.fn(() => {
+  const dies = vi.fn<() => void>(() => {
     if (dies.mock.calls.length === 2) throw new Error("killed");
     second.exec("BEGIN IMMEDIATE");
   });

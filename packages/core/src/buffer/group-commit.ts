@@ -82,6 +82,7 @@ export class GroupCommit {
   #groupBytes = 0;
   #openedAt = 0;
   #isScheduled = false;
+  #waitTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
 
   constructor(database: Database, limits: GroupLimits, refuse: RefuseBytes = () => undefined) {
@@ -160,6 +161,7 @@ export class GroupCommit {
     }
   }
 
+  /** Looks, once all that came in this turn of the event loop is there, whether it is enough. */
   #schedule(): void {
     this.#isScheduled = true;
     setImmediate(() => {
@@ -169,13 +171,18 @@ export class GroupCommit {
       const isFull =
         rows >= this.#limits.groupMaxRows || this.#groupBytes >= this.#limits.groupMaxBytes;
       const waitedMs = performance.now() - this.#openedAt;
-      if (!isFull && !this.#pacing.isDue(rows, waitedMs)) {
-        this.#schedule();
-        return;
-      }
-      this.#pacing.committed(rows, waitedMs);
-      this.flush();
+      const { maxWaitMs } = this.#pacing;
+      if (isFull || this.#pacing.isDue(rows, waitedMs)) this.#close(waitedMs);
+      else this.#waitTimer ??= setTimeout(() => this.#close(maxWaitMs), maxWaitMs - waitedMs);
     });
+  }
+
+  #close(waitedMs: number): void {
+    clearTimeout(this.#waitTimer);
+    this.#waitTimer = undefined;
+    if (this.#group.length === 0) return;
+    this.#pacing.committed(this.#group.length, waitedMs);
+    this.flush();
   }
 
   #commit(): void {

@@ -132,7 +132,10 @@ function createContext(
       options?: AwaitCallbackOptions,
     ) {
       callbacksAwaited++;
-      const dispatchKey = `${task.attempt}.${callbacksAwaited}`;
+      // A dead letter that is run again begins with try 1 again; what it awaited then is past.
+      const { redrives } = parts.envelope;
+      const life = redrives === undefined ? "" : `${redrives}r`;
+      const dispatchKey = `${life}${task.attempt}.${callbacksAwaited}`;
       return (await awaitCallback(parts, task, dispatchKey, dispatch, options)) as Payload;
     },
   };

@@ -125,8 +125,26 @@ export function tasksContract(open: OpenBackend): void {
       );
       await expect(add("off")).rejects.toEqual(code("QUEUE_TENANT_DISABLED"));
       await expect(add("a|b")).rejects.toEqual(code("CONFIG_INVALID"));
-      await expect(add("acme", { jobId: "12" })).rejects.toThrow(Error);
-      await expect(add("acme", { jobId: "a:b" })).rejects.toThrow(Error);
+      const wrong: object[] = [
+        ...[0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY].flatMap((number) => [
+          { attempts: number },
+          { deduplication: { key: "k", windowMs: number } },
+        ]),
+        { delayMs: Number.NaN },
+        { delayMs: Number.POSITIVE_INFINITY },
+        ...["", "12", "a:b", "meta", "delayed", "stalled-check"].map((jobId) => ({ jobId })),
+        { priority: "low" },
+      ];
+      for (const more of wrong) {
+        await expect(add("acme", more), JSON.stringify(more)).rejects.toEqual(
+          code("CONFIG_INVALID"),
+        );
+      }
+      expect(await queue.get("delayed")).toBeUndefined();
+      expect(await queue.cancel("meta")).toBe(false);
+      await expect(queue.deadLetters.redrive("delayed")).rejects.toEqual(
+        code("QUEUE_TASK_NOT_FOUND"),
+      );
       const bulk = (tenantId: string, size: number) =>
         queue.addBulk(Array.from({ length: size }, () => ({ tenantId, data: {} })));
       const full = await bulk("full", 6);
@@ -212,6 +230,32 @@ export function tasksContract(open: OpenBackend): void {
       const taskId = await system.add();
       const { failedReason } = await system.reaches(taskId, "failed");
       expect(failedReason).toMatch(/^QUEUE_DEFER_LIMIT/);
+    });
+
+    it("have all their starts and deferrals again when they are run again on demand", async () => {
+      const { deadLetters } = system.queue;
+      let isMended = false;
+      await system.worker(
+        async ({ data }, { defer }) => {
+          if (isMended) return "done";
+          if (data["topic"] === "defers") defer(1);
+          throw new Error("no luck");
+        },
+        { maxStarts: 2, maxDefers: 1 },
+      );
+      const started = await system.add({}, { attempts: 5 });
+      const { failedReason } = await system.reaches(started, "failed");
+      expect(failedReason).toMatch(/^QUEUE_START_LIMIT/);
+      const deferred = await system.add({ topic: "defers" });
+      await system.reaches(deferred, "failed");
+      await deadLetters.redrive(deferred);
+      const again = await system.reaches(deferred, "failed");
+      expect(again.failedReason).toMatch(/^QUEUE_DEFER_LIMIT/);
+      isMended = true;
+      for (const taskId of [started, deferred]) {
+        await deadLetters.redrive(taskId);
+        expect((await system.reaches(taskId, "completed")).result).toBe("done");
+      }
     });
 
     it("are retried as often as they may, then kept as dead letters and run again on demand", async () => {

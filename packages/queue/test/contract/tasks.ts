@@ -135,11 +135,10 @@ export function tasksContract(open: OpenBackend): void {
         ...["", "12", "a:b", "meta", "delayed", "stalled-check"].map((jobId) => ({ jobId })),
         { priority: "low" },
       ];
-      for (const more of wrong) {
-        await expect(add("acme", more), JSON.stringify(more)).rejects.toEqual(
-          code("CONFIG_INVALID"),
-        );
-      }
+      const outcomes = await Promise.allSettled(wrong.map((more) => add("acme", more)));
+      expect(outcomes).toEqual(
+        wrong.map(() => ({ status: "rejected", reason: code("CONFIG_INVALID") })),
+      );
       expect(await queue.get("delayed")).toBeUndefined();
       expect(await queue.cancel("meta")).toBe(false);
       await expect(queue.deadLetters.redrive("delayed")).rejects.toEqual(
@@ -313,6 +312,47 @@ export function tasksContract(open: OpenBackend): void {
       expect(newestFirst).toEqual([bad, never]);
       await system.queue.deadLetters.discard(never);
       expect(await system.queue.get(never)).toBeUndefined();
+    });
+
+    it("fail by whatever their handler throws, and by waiting for no time at all", async () => {
+      const thrown: unknown[] = [undefined, null, "no luck", Symbol("s"), { message: "odd" }];
+      const callbacks = system.backend.createCallbacks({
+        queues: [system.queue],
+        secret: "a secret that both sides know",
+        baseUrl: "http://control.test/callbacks",
+      });
+      const worker = await system.worker(
+        async ({ data }, { defer, awaitCallback }) => {
+          if (data["kind"] === "defer") return defer(Number.NaN);
+          if (data["kind"] === "await") {
+            return await awaitCallback(async () => {}, { timeoutMs: Number.NaN });
+          }
+          throw thrown[Number(data["kind"])];
+        },
+        { callbacks },
+      );
+      const kinds = [...thrown.keys(), "defer", "await"];
+      const reasons: unknown[] = [];
+      for (const kind of kinds) {
+        const taskId = await system.add({ kind }, { attempts: 1 });
+        reasons.push((await system.reaches(taskId, "failed")).failedReason);
+      }
+      const foreign = "the handler threw what is no Error: ";
+      expect(reasons).toEqual([
+        ...["undefined", "null", "no luck", "Symbol(s)", "odd"].map((text) => foreign + text),
+        "defer needs milliseconds, not NaN",
+        "awaitCallback needs a timeoutMs above 0, not NaN",
+      ]);
+      expect(worker.status()).toMatchObject({ failed: kinds.length, running: 0 });
+      expect(() => worker.setConcurrency(Number.NaN)).toThrow(code("CONFIG_INVALID"));
+      for (const concurrency of [0, -1, Number.NaN]) {
+        await expect(system.queue.desiredWorkers({ concurrency })).rejects.toEqual(
+          code("CONFIG_INVALID"),
+        );
+      }
+      await expect(
+        system.worker(async () => 1, { timeoutMs: Number.MAX_SAFE_INTEGER }),
+      ).rejects.toEqual(code("CONFIG_INVALID"));
     });
 
     it("have their signal fired and fail when a run takes too long", async () => {

@@ -2,8 +2,13 @@ import { configInvalid, messageOf } from "@millrace/core";
 import { defaultRepeatStrategy } from "bullmq";
 import { assertNewTask } from "./check-new-task.ts";
 import type { NewTask } from "./new-task.ts";
-import type { ScheduleTime } from "./scheduler.ts";
 import { assertTenantId } from "./tenants/tenant-id.ts";
+
+/**
+ * When a schedule ticks: by a cron expression of five or six fields in an IANA time zone (UTC by default),
+ * or every so many milliseconds.
+ */
+export type ScheduleTime = { cron: string; timezone?: string | undefined } | { everyMs: number };
 
 /** @throws {@link MillraceError} `CONFIG_INVALID` for what cannot be scheduled. */
 export function assertSchedule(

@@ -10,7 +10,7 @@ import {
 } from "@millrace/core";
 import { type Job, Queue as BullmqQueue, Worker } from "bullmq";
 import * as z from "zod";
-import { assertSchedule } from "./check-schedule.ts";
+import { assertSchedule, type ScheduleTime } from "./check-schedule.ts";
 import { queueError } from "./errors.ts";
 import type { NewTask } from "./new-task.ts";
 import type { Queue } from "./queue.ts";
@@ -31,12 +31,6 @@ export const schedulerOptionsSchema = z.strictObject({
   ),
   logger: z.custom<Logger>().optional(),
 });
-
-/**
- * When a schedule ticks: by a cron expression of five or six fields in an IANA time zone (UTC by default),
- * or every so many milliseconds.
- */
-export type ScheduleTime = { cron: string; timezone?: string | undefined } | { everyMs: number };
 
 /** Adds tasks by the clock. */
 export interface Scheduler<Input> extends Component {

@@ -5,7 +5,11 @@ import { addScheduled } from "../src/scheduled-task.ts";
 
 describe("the task of a tick", () => {
   const tick = { scheduleId: "nightly", dueAt: 1_000, task: { tenantId: "acme", data: {} } };
-  const failing = (error: Error) => ({ add: () => Promise.reject(error) });
+  const failing = (error: Error) => ({
+    async add() {
+      throw error;
+    },
+  });
 
   it("is given up when it is refused, and tried again when Redis or its queue is away", async () => {
     const logger = createMemoryLogger();

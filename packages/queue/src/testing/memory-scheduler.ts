@@ -6,11 +6,11 @@ import {
   LifecycleComponent,
   type Logger,
 } from "@millrace/core";
-import { assertSchedule } from "../check-schedule.ts";
+import { assertSchedule, type ScheduleTime } from "../check-schedule.ts";
 import { queueError } from "../errors.ts";
 import type { NewTask } from "../new-task.ts";
 import { addScheduled } from "../scheduled-task.ts";
-import type { Scheduler, ScheduleTime } from "../scheduler.ts";
+import type { Scheduler } from "../scheduler.ts";
 import type { MemoryQueue } from "./memory-queue.ts";
 import type { ScheduleTable, Ticker } from "./schedule-table.ts";
 import { storedCopy } from "./stored-copy.ts";

@@ -51,7 +51,10 @@ export interface WebhookAdapter {
  */
 export function createWebhookAdapter(options: WebhookAdapterOptions): WebhookAdapter {
   const resolved = parseOptions(webhookAdapterOptionsSchema, options, "createWebhookAdapter");
-  const allowedHosts = new Set(resolved.allowedHosts);
+  // As URLs have them: in lower case, and here without the brackets of IPv6.
+  const allowedHosts = new Set(
+    resolved.allowedHosts.map((host) => host.toLowerCase().replaceAll(/^\[|\]$/g, "")),
+  );
   const agent = createGuardedAgent({
     allowedHosts,
     connectTimeoutMs: resolved.timeoutMs,

@@ -17,6 +17,7 @@ import { EventJournal } from "./event-journal.ts";
 import { type Explanation, explainInstance, explainProcess } from "./explain.ts";
 import { Fleet } from "./fleet.ts";
 import { timeoutSignal } from "./host/clock.ts";
+import { EventLoopHold } from "./host/event-loop-hold.ts";
 import type { SupervisorHost } from "./host/supervisor-host.ts";
 import { launchAll, stopAll } from "./launch-order.ts";
 import { LaunchContexts } from "./launch-contexts.ts";
@@ -65,6 +66,7 @@ export class SupervisorCore {
   readonly runs: RunHistory;
   readonly logger: Logger;
   readonly capacity: HostCapacity;
+  readonly hold: EventLoopHold;
   readonly #host: SupervisorHost;
   readonly #contexts: LaunchContexts;
   readonly #memory: MemoryWatch;
@@ -86,6 +88,7 @@ export class SupervisorCore {
     const { clock } = host;
     this.#host = host;
     this.capacity = host.capacity;
+    this.hold = new EventLoopHold(() => host.holdEventLoop());
     this.journal = new EventJournal(JOURNAL_CAPACITY, clock);
     this.runs = new RunHistory(clock);
     this.#turns = new LaunchTurns(clock);
@@ -244,6 +247,10 @@ export class SupervisorCore {
     return (this.options.metrics ?? defaultMetrics).metrics();
   }
 
+  countRefusal(reason: string): void {
+    this.#metrics.countApiRefusal(reason);
+  }
+
   fetch(request: Request): Promise<Response> {
     return this.#api.fetch(request);
   }
@@ -254,6 +261,8 @@ export class SupervisorCore {
   }
 
   async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
+    this.hold.begin();
+    closers.push(() => this.hold.close());
     this.#metrics.open();
     closers.push(() => this.#metrics.close());
     const tracing = await OperationTracing.open(this.events);
@@ -292,7 +301,6 @@ export class SupervisorCore {
     closers.push(() => this.#readyFile?.set(false));
     const { clock } = this.#host;
     const sampling = clock.setInterval(() => this.#memory.sample(), this.options.sampleIntervalMs);
-    sampling.unref();
     closers.push(() => sampling.close());
     const connections = new ConnectionWatch(this.fleet, this.#contexts.listeners, clock);
     connections.start();
@@ -301,6 +309,7 @@ export class SupervisorCore {
     this.#autoscalers.start();
     closers.push(() => this.#autoscalers.close());
     await this.#runHooks("postStart", signal);
+    this.hold.settle();
   }
 
   #runHooks(stage: HookStage, signal: AbortSignal): Promise<void> {
@@ -316,6 +325,7 @@ export class SupervisorCore {
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
+    this.hold.begin();
     this.#acceptsWork = false;
     await this.#runHooks("preStop", signal).catch(() => {});
     this.schedules.stop();

@@ -107,6 +107,14 @@ export interface Supervisor extends Component {
     after?: number | undefined;
     signal?: AbortSignal | undefined;
   }): AsyncGenerator<JournalEntry>;
+  /**
+   * Lets the program end although the supervisor runs. It ends as if the supervisor had been killed:
+   * nothing is drained, and `onSupervisorDeath` decides about each child. A start or a `close` that
+   * is under way is still finished. Whoever waits for an operation calls `ref` first.
+   */
+  unref(): void;
+  /** Keeps the program alive until the supervisor has ended, as it does from the start. */
+  ref(): void;
   on<Name extends keyof SupervisorEvents>(
     event: Name,
     listener: Listener<SupervisorEvents[Name]>,
@@ -188,6 +196,8 @@ export function createSupervisorOn(host: SupervisorHost, options: SupervisorOpti
     whenReady: (name, { timeoutMs = 30_000 } = {}) => running().whenReady(name, timeoutMs),
     fetch: (request) => core.fetch(request),
     events: ({ after, signal } = {}) => core.journal.follow(after, untilEnd(core, signal)),
+    unref: () => core.hold.want(false),
+    ref: () => core.hold.want(true),
     on: (event, listener) => core.events.on(event, listener),
   };
 }

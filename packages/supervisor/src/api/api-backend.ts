@@ -27,4 +27,6 @@ export interface ApiBackend {
   rollout(name: string, patch?: ProcessPatch): Operation;
   rollback(name: string): Operation;
   metricsText(): Promise<string>;
+  /** A request was refused for who sent it, or how many. */
+  countRefusal(reason: string): void;
 }

@@ -1,4 +1,5 @@
 import type { Timer } from "../../src/host/clock.ts";
+import type { LoopHandle } from "../../src/host/event-loop-hold.ts";
 import type { HostGuardian, SupervisorHost } from "../../src/host/supervisor-host.ts";
 import type { LaunchPlan } from "../../src/process/launch-plan.ts";
 import type { CommandOutcome, CommandPlace } from "../../src/process/run-command.ts";
@@ -35,6 +36,10 @@ export class SimulatedHost implements SupervisorHost {
 
   random(): number {
     return this.#random.next();
+  }
+
+  holdEventLoop(): LoopHandle {
+    return { ref: () => {}, unref: () => {}, close: () => {} };
   }
 
   launch(plan: LaunchPlan, listeners: RunListeners): SimulatedProcess {
@@ -81,6 +86,11 @@ export class SimulatedHost implements SupervisorHost {
         }, takesMs),
       );
     });
+  }
+
+  /** What leaves its group is not simulated. */
+  findStrays(): Promise<[]> {
+    return Promise.resolve([]);
   }
 
   sample(pid: number): ResourceUsage | undefined {

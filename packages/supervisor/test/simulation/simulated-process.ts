@@ -16,6 +16,7 @@ const SIGNALS_THAT_END: ReadonlySet<NodeJS.Signals> = new Set([
 
 /** A child that exists only in a simulation, and its group. */
 export class SimulatedProcess implements Run {
+  readonly id = undefined;
   readonly plan: LaunchPlan;
   readonly pid: number | undefined;
   readonly startedAtMs: number;

@@ -155,10 +155,6 @@ class VirtualTimer implements Timer {
     this.isClosed = true;
   }
 
-  unref(): this {
-    return this;
-  }
-
   again(atMs: number, order: number): this {
     this.atMs = atMs;
     this.order = order;

@@ -253,6 +253,7 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
         schema: drainSchema,
         limits: { batchBytes, batchWaitMs, maxInflatedBytes },
         permits: this.#tuner.permits.memory,
+        polite: this.options.polite,
         lockTimeoutMs: lockTimeoutFor(this.options.stallMs),
         heapMib: workerHeapMib,
         breakerRows: this.options.breakerRows,

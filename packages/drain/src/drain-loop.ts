@@ -1,5 +1,10 @@
-import { Backoff, messageOf, sleep } from "@millrace/core";
-import type { ClaimedBatch, ClaimSession } from "@millrace/core/buffer";
+import {
+  Backoff,
+  type ClaimedBatch,
+  type ClaimSession,
+  messageOf,
+  sleep,
+} from "@millrace/core/thread";
 import type { WorkerPermits } from "./adaptive/worker-permits.ts";
 import type { BatchLimits, WorkerMessage, WorkerPhase } from "./messages.ts";
 import { forgetMigrations, migrateWith } from "./apply-migrations.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { ClaimSession } from "@millrace/core/buffer";
+import { ClaimSession } from "@millrace/core/thread";
 import { lowerThreadPriority } from "./adaptive/thread-priority.ts";
 import { WorkerPermits } from "./adaptive/worker-permits.ts";
 import { ScannedPayloads } from "./batch/scanned-payloads.ts";

@@ -24,6 +24,8 @@ export interface WorkerInput {
   limits: BatchLimits;
   /** Memory of the pool's permits. */
   permits: SharedArrayBuffer;
+  /** Whether other threads of the machine go first. */
+  polite: boolean;
   /** How long a batch may wait for a lock, in milliseconds. */
   lockTimeoutMs: number;
   heapMib: number;

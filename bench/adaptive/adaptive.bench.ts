@@ -1,13 +1,9 @@
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { startPostgres } from "@millrace/services";
 import type { BenchOptions } from "../bench-options.ts";
-import { prepareDrainRows } from "../drain/drain-rows.ts";
+import { runDrainRounds } from "../drain/drain-rounds.ts";
 import { measureDrain, type Round } from "../drain/measured-drain.ts";
 import type { DrainTuning } from "../drain/pool-drain.ts";
 import type { BenchReport, Measurement } from "../report/measurement.ts";
-import { reportProgress } from "../report/progress.ts";
-import { createTemporaryFolder } from "../temporary-folder.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 
 const FIXED_WORKERS = [1, 2, 4] as const;
@@ -16,29 +12,13 @@ const ADAPTIVE_WORKERS = 4;
 const ALONE_MS = 5_000;
 
 /** What a pool finds by itself against the best that is found by hand, in four circumstances. */
-export async function benchAdaptive(options: BenchOptions): Promise<BenchReport> {
-  const folder = createTemporaryFolder();
-  process.stderr.write(`filling a buffer with ${options.payloads} payloads\n`);
-  const rows = await prepareDrainRows(folder, options.payloads, 5_000);
-  const service = await startPostgres();
-  const measurements: Measurement[] = [];
-  for (let run = 1; run <= options.runs; run++) {
-    const round: Round = { run, rows, service, bufferPath: join(folder, "round.db") };
-    for await (const scenario of scenarios(service)) {
-      await measureScenario(
-        { ...round, reach: (url) => scenario.reach(url) },
-        scenario,
-        (measurement) => {
-          measurements.push(measurement);
-          reportProgress(measurement, options.runs);
-        },
-      );
+export function benchAdaptive(options: BenchOptions): Promise<BenchReport> {
+  return runDrainRounds(options, async (round, keep) => {
+    for await (const scenario of scenarios(round.service)) {
+      await measureScenario({ ...round, reach: (url) => scenario.reach(url) }, scenario, keep);
       await scenario.end();
     }
-  }
-  const postgresVersion = service.version;
-  await service.remove();
-  return { postgresVersion, measurements };
+  });
 }
 
 async function measureScenario(

@@ -1,18 +1,12 @@
-import { join } from "node:path";
-import { startPostgres } from "@millrace/services";
 import type { BenchOptions } from "../bench-options.ts";
 import { startMeasuredProcess } from "../process/measured-process.ts";
 import type { BenchReport, Measurement } from "../report/measurement.ts";
-import { reportProgress } from "../report/progress.ts";
-import { createTemporaryFolder } from "../temporary-folder.ts";
-import { prepareDrainRows } from "./drain-rows.ts";
+import { runDrainRounds } from "./drain-rounds.ts";
 import { inFreshDatabase, landingMetrics, measureDrain, type Round } from "./measured-drain.ts";
 import type { PlainCopyCalls } from "./plain-copy.ts";
 import { findPsql, runPsqlCopy } from "./psql-copy.ts";
 
 const WORKERS = [1, 2, 4] as const;
-/** What a batch of the drain has by default. */
-const ROWS_PER_TRANSACTION = 5_000;
 
 /** What the drain does besides COPY, taken away piece by piece; with 2 workers. */
 const SHARES = ["rollups", "upserts and rollups"] as const;
@@ -20,19 +14,9 @@ const SHARES = ["rollups", "upserts and rollups"] as const;
 const ADAPTIVE_WORKERS = 4;
 
 /** Lands the same rows from the buffer and by plain COPY, in turns, each time in a fresh database. */
-export async function benchDrain(options: BenchOptions): Promise<BenchReport> {
-  const folder = createTemporaryFolder();
-  process.stderr.write(`filling a buffer with ${options.payloads} payloads\n`);
-  const rows = await prepareDrainRows(folder, options.payloads, ROWS_PER_TRANSACTION);
-  const service = await startPostgres();
+export function benchDrain(options: BenchOptions): Promise<BenchReport> {
   const psql = findPsql();
-  const measurements: Measurement[] = [];
-  const keep = (measurement: Measurement) => {
-    measurements.push(measurement);
-    reportProgress(measurement, options.runs);
-  };
-  for (let run = 1; run <= options.runs; run++) {
-    const round = { run, rows, service, bufferPath: join(folder, "round.db") };
+  return runDrainRounds(options, async (round, keep) => {
     const fixed: number[] = [];
     for (const width of WORKERS) {
       const copy = await measureCopy(round, width, false);
@@ -55,10 +39,7 @@ export async function benchDrain(options: BenchOptions): Promise<BenchReport> {
     }
     keep(await measureCopy(round, 2, true));
     if (psql !== undefined) keep(await measurePsql(round, psql));
-  }
-  const postgresVersion = service.version;
-  await service.remove();
-  return { postgresVersion, measurements };
+  });
 }
 
 function measureCopy(round: Round, connections: number, hasLedger: boolean): Promise<Measurement> {

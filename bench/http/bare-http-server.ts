@@ -7,13 +7,9 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { ServerCalls } from "../ingest/server-calls.ts";
-import { answerCalls } from "../process/answer-calls.ts";
-import { startUsage, type Usage } from "../process/process-usage.ts";
+import { answerServerCalls } from "../ingest/answer-server-calls.ts";
 
 let payloads = 0;
-let payloadsAtBegin = 0;
-let endUsage: () => Usage = startUsage();
 
 const server = createServer((request, response) => {
   request.on("data", () => {});
@@ -24,21 +20,14 @@ const server = createServer((request, response) => {
   });
 });
 
-const calls: ServerCalls = {
+answerServerCalls(() => ({ payloads, commits: 0 }), {
   async start() {
     server.listen({ host: "127.0.0.1", port: 0 });
     await once(server, "listening");
     return { port: (server.address() as AddressInfo).port };
   },
-  begin() {
-    payloadsAtBegin = payloads;
-    endUsage = startUsage();
-  },
-  end: () => ({ payloads: payloads - payloadsAtBegin, commits: 0, usage: endUsage() }),
   async stop() {
     server.close();
     server.closeAllConnections();
   },
-};
-
-answerCalls(calls);
+});

@@ -6,17 +6,13 @@
  */
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { answerCalls } from "../process/answer-calls.ts";
-import { startUsage, type Usage } from "../process/process-usage.ts";
-import type { ServerCalls } from "./server-calls.ts";
+import { answerServerCalls } from "./answer-server-calls.ts";
 
 const COLON = 0x3a;
 const DIGIT_ZERO = 0x30;
 const BACKLOG = 4_096;
 
 let payloads = 0;
-let payloadsAtBegin = 0;
-let endUsage: () => Usage = startUsage();
 
 const server = createServer({ noDelay: true }, accept);
 
@@ -46,20 +42,13 @@ function accept(socket: Socket): void {
   });
 }
 
-const calls: ServerCalls = {
+answerServerCalls(() => ({ payloads, commits: 0 }), {
   async start() {
     server.listen({ host: "127.0.0.1", port: 0, backlog: BACKLOG });
     await once(server, "listening");
     return { port: (server.address() as AddressInfo).port };
   },
-  begin() {
-    payloadsAtBegin = payloads;
-    endUsage = startUsage();
-  },
-  end: () => ({ payloads: payloads - payloadsAtBegin, commits: 0, usage: endUsage() }),
   async stop() {
     server.close();
   },
-};
-
-answerCalls(calls);
+});

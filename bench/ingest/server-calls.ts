@@ -18,7 +18,7 @@ export interface ServerInput {
 }
 
 /** What a server did from `begin` to `end`. */
-interface Served {
+export interface Served {
   payloads: number;
   /** Group commits; 0 where nothing is stored. */
   commits: number;

@@ -2,9 +2,6 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { encodeFrame, hashToken } from "@millrace/load";
 import { freePort } from "@millrace/services";
@@ -48,13 +45,11 @@ async function mailbox() {
 
 test("one agent takes HTTP, OTLP and datagrams and alerts by every channel, all by environment", async () => {
   const database = await createTestDatabase();
-  const folder = mkdtempSync(join(tmpdir(), "millrace-options-"));
   const receiver = await channelReceiver();
   const mail = await mailbox();
   const [httpPort, udpPort] = [await freePort(), await freePort()];
   const agent = await AgentProcess.create({
     databaseUrl: database.url,
-    bufferPath: join(folder, "buffer.db"),
     token: TOKEN,
     env: {
       MILLRACE_INGEST_HTTP: "true",
@@ -74,9 +69,8 @@ test("one agent takes HTTP, OTLP and datagrams and alerts by every channel, all 
     },
   });
   onTestFinished(async () => {
-    await agent.kill();
+    await agent.remove();
     await database.drop();
-    rmSync(folder, { recursive: true, force: true });
   });
   await agent.start();
 
@@ -127,7 +121,6 @@ test("one agent takes HTTP, OTLP and datagrams and alerts by every channel, all 
 test("an agent whose environment is wrong names every variable, and no secret", async () => {
   const agent = await AgentProcess.create({
     databaseUrl: "postgres://127.0.0.1/x",
-    bufferPath: "/nowhere",
     token: TOKEN,
     env: {
       MILLRACE_INGEST_HTTP: "perhaps",
@@ -135,6 +128,7 @@ test("an agent whose environment is wrong names every variable, and no secret", 
       MILLRACE_ALERTS_EMAIL_HOST: "127.0.0.1",
     },
   });
+  onTestFinished(() => agent.remove());
   await expect(agent.start()).rejects.toThrow("the agent ended (1)");
   const said = agent.lines.join("\n");
   for (const name of [

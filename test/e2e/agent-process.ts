@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { freePort } from "@millrace/services";
@@ -11,7 +13,8 @@ const ENTRY = join(import.meta.dirname, "../../examples/telemetry-agent/main.ts"
 
 export interface AgentSettings {
   databaseUrl: string;
-  bufferPath: string;
+  /** @default in a folder of its own */
+  bufferPath?: string | undefined;
   token: string;
   env?: Record<string, string> | undefined;
 }
@@ -22,12 +25,20 @@ export class AgentProcess {
   readonly opsPort: number;
   /** Everything it has written, over all restarts. */
   readonly lines: string[] = [];
+  readonly bufferPath: string;
   readonly #settings: AgentSettings;
+  readonly #folder: string | undefined;
   #child: ChildProcess | undefined;
   #imbalance: string | undefined;
 
   private constructor(settings: AgentSettings, port: number, opsPort: number) {
     this.#settings = settings;
+    if (settings.bufferPath === undefined) {
+      this.#folder = mkdtempSync(join(tmpdir(), "millrace-agent-"));
+      this.bufferPath = join(this.#folder, "buffer.db");
+    } else {
+      this.bufferPath = settings.bufferPath;
+    }
     this.port = port;
     this.opsPort = opsPort;
   }
@@ -40,10 +51,6 @@ export class AgentProcess {
     return { host: "127.0.0.1", port: this.port };
   }
 
-  get bufferPath(): string {
-    return this.#settings.bufferPath;
-  }
-
   get pid(): number {
     const pid = this.#child?.pid;
     if (pid === undefined) throw new Error("the agent does not run");
@@ -52,13 +59,13 @@ export class AgentProcess {
 
   /** Resolves when it listens. */
   async start(moreEnv: Record<string, string> = {}): Promise<void> {
-    const { databaseUrl, bufferPath, token, env } = this.#settings;
+    const { databaseUrl, token, env } = this.#settings;
     const child = spawn(process.execPath, ["--conditions=@millrace/source", ENTRY], {
       env: {
         PATH: process.env["PATH"],
         NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
         MILLRACE_DATABASE_URL: databaseUrl,
-        MILLRACE_BUFFER_PATH: bufferPath,
+        MILLRACE_BUFFER_PATH: this.bufferPath,
         MILLRACE_INGEST_PORT: String(this.port),
         MILLRACE_INGEST_TOKENS: token,
         MILLRACE_OPS_PORT: String(this.opsPort),
@@ -122,6 +129,15 @@ export class AgentProcess {
   /** SIGKILL; resolves when it is gone. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
+  }
+
+  /** SIGKILL, and its own folder goes too. */
+  async remove(): Promise<void> {
+    try {
+      await this.kill();
+    } finally {
+      if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
+    }
   }
 
   /** SIGTERM; @returns its exit code. */

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import {
   createTraffic,
@@ -18,26 +15,22 @@ import { differences, readRowsByMark } from "./compare-landed.ts";
 
 const TOKEN = "e2e-token";
 let database: TestDatabase;
-let folder: string;
 let agent: AgentProcess;
 let tokenHash: string;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  folder = mkdtempSync(join(tmpdir(), "millrace-e2e-"));
   tokenHash = await hashToken(TOKEN);
   agent = await AgentProcess.create({
     databaseUrl: database.url,
-    bufferPath: join(folder, "buffer.db"),
     token: TOKEN,
   });
   await agent.start();
 });
 
 afterAll(async () => {
-  await agent.kill();
+  await agent.remove();
   await database.drop();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 test("1,400 records of all types, a connection for each payload, land once with every field the same", async () => {
@@ -93,12 +86,10 @@ test("health, readiness and metrics answer while it runs", async () => {
 
 test("buffer_rows tells the truth while the agent runs without its database", async () => {
   const own = await createTestDatabase();
-  const path = join(folder, "truth.db");
   const away = new URL(own.url);
   away.port = "1";
   const blind = await AgentProcess.create({
     databaseUrl: away.href,
-    bufferPath: path,
     token: TOKEN,
   });
   await blind.start();
@@ -106,13 +97,13 @@ test("buffer_rows tells the truth while the agent runs without its database", as
     for (let payload = 0; payload < 5; payload++) {
       await sendOnce(blind.address, encodeFrame('[{"t":"x"}]', tokenHash));
     }
-    const shell = new Sqlite(path, { readonly: true });
+    const shell = new Sqlite(blind.bufferPath, { readonly: true });
     const counts = shell.prepare("SELECT synced, count(*) AS rows FROM buffer_rows GROUP BY 1");
     expect(counts.all()).toEqual([{ synced: 0, rows: 5 }]);
     shell.close();
     expect(await blind.stop()).toBe(0);
   } finally {
-    await blind.kill();
+    await blind.remove();
     await own.drop();
   }
 });
@@ -128,7 +119,7 @@ test("SIGTERM ends it with 0 and nothing acknowledged left undrained", async () 
   expect(await agent.stop()).toBe(0);
   const landed = await readRowsByMark(database.url);
   expect(marks.filter((mark) => !landed.has(mark))).toEqual([]);
-  const file = new Sqlite(join(folder, "buffer.db"), { readonly: true });
+  const file = new Sqlite(agent.bufferPath, { readonly: true });
   expect(file.prepare("SELECT count(*) FROM payloads").pluck().get()).toBe(0);
   file.close();
 });

@@ -1,25 +1,19 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { createTraffic, encodeFrame, hashToken, sendOnce } from "@millrace/load";
 import Sqlite from "better-sqlite3";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../setup/database.ts";
 import { AgentProcess } from "./agent-process.ts";
 import { findFaults, NO_FAULTS, readMarks } from "./landed-marks.ts";
 
 const TOKEN = "restart-token";
 let database: TestDatabase;
-let folder: string;
 let agent: AgentProcess;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  folder = mkdtempSync(join(tmpdir(), "millrace-restart-"));
   agent = await AgentProcess.create({
     databaseUrl: database.url,
-    bufferPath: join(folder, "buffer.db"),
     token: TOKEN,
     env: { MILLRACE_DRAIN_BATCH_ROWS: "50", MILLRACE_DRAIN_WORKERS: "2" },
   });
@@ -27,9 +21,8 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await agent.kill();
+  await agent.remove();
   await database.drop();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 async function send(run: string, payloads: number): Promise<string[]> {
@@ -65,10 +58,10 @@ function claimsByWorker(): unknown[] {
 test("a second agent on the ops port of the first ends with a reason, and the first goes on", async () => {
   const second = await AgentProcess.create({
     databaseUrl: database.url,
-    bufferPath: join(folder, "second.db"),
     token: TOKEN,
     env: { MILLRACE_OPS_PORT: String(agent.opsPort) },
   });
+  onTestFinished(() => second.remove());
   // It has ended, with all of its threads: nothing of it drains on.
   await expect(second.start()).rejects.toThrow("the agent ended (1)");
   expect(second.lines.join("\n")).toContain("OPS_LISTEN_FAILED");

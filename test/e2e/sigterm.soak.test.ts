@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { startPostgres } from "@millrace/services";
 import { expect, onTestFinished, test } from "vitest";
@@ -15,18 +12,15 @@ const DEADLINE_MS = 20_000;
 test("SIGTERM under load, with PostgreSQL there and then not, ends it soon with 0 and loses nothing", async () => {
   const service = await startPostgres();
   const databaseUrl = await service.createDatabase();
-  const folder = mkdtempSync(join(tmpdir(), "millrace-sigterm-"));
   const agent = await AgentProcess.create({
     databaseUrl,
-    bufferPath: join(folder, "buffer.db"),
     token: TOKEN,
   });
   const loads: Load[] = [];
   onTestFinished(async () => {
     for (const load of loads) await load.stop();
-    await agent.kill();
+    await agent.remove();
     await service.remove();
-    rmSync(folder, { recursive: true, force: true });
   });
   const send = async (run: string) => {
     const { address } = agent;

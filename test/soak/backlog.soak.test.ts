@@ -71,13 +71,12 @@ test("a backlog of 200 MB is not loaded at the start, drains whole, and 1,000 co
   onTestFinished(() => postgres.remove());
   const databaseUrl = await postgres.createDatabase("telemetry");
   const env = { MILLRACE_BUFFER_MAX_ROWS: "10000000" };
-  const folder = temporaryFolder();
-  const path = join(folder, "buffer.db");
+  const path = join(temporaryFolder(), "buffer.db");
   const settings = { databaseUrl, token: TOKEN, env };
 
   // What an agent takes that has nothing to do.
-  const idle = await AgentProcess.create({ ...settings, bufferPath: join(folder, "empty.db") });
-  onTestFinished(() => idle.kill());
+  const idle = await AgentProcess.create(settings);
+  onTestFinished(() => idle.remove());
   await idle.start();
   const idleMib = memoryMib(idle.pid);
   await idle.stop();
@@ -85,7 +84,7 @@ test("a backlog of 200 MB is not loaded at the start, drains whole, and 1,000 co
   const marks = await fillBuffer(path);
   await postgres.stop();
   const agent = await AgentProcess.create({ ...settings, bufferPath: path });
-  onTestFinished(() => agent.kill());
+  onTestFinished(() => agent.remove());
   const startedAt = performance.now();
   await agent.start();
   const readyAfterMs = performance.now() - startedAt;

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -16,16 +14,13 @@ const CRASH_POINT = pathToFileURL(join(import.meta.dirname, "crash-point.ts")).h
 const UNSETTLED = "before commit";
 
 let database: TestDatabase;
-let folder: string;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  folder = mkdtempSync(join(tmpdir(), "millrace-crash-"));
 });
 
 afterAll(async () => {
   await database.drop();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 async function startAndCrash(agent: AgentProcess, point: string): Promise<void> {
@@ -44,7 +39,6 @@ describe("an agent that is killed twice in a row", () => {
     const run = point.replaceAll(" ", "_");
     const agent = await AgentProcess.create({
       databaseUrl: database.url,
-      bufferPath: join(folder, `${run}.db`),
       token: TOKEN,
       env: { MILLRACE_DRAIN_BATCH_ROWS: "50", MILLRACE_SYNCHRONOUS_COMMIT: "off" },
     });
@@ -59,7 +53,7 @@ describe("an agent that is killed twice in a row", () => {
       expect(await agent.stop()).toBe(0);
     } finally {
       await load.stop();
-      await agent.kill();
+      await agent.remove();
     }
     expect(load.acknowledged.length).toBeGreaterThan(0);
     expect(findFaults(await readMarks(database.url, run), load)).toEqual(NO_FAULTS);

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { createRandom } from "@millrace/load";
 import { type PostgresService, startPostgres } from "@millrace/services";
@@ -16,15 +13,12 @@ const SEED = Number(process.env["MILLRACE_TEST_SEED"] ?? Date.now() % 1_000_000)
 const MAX_LINES_PER_OUTAGE = 4;
 
 let postgres: PostgresService;
-let folder: string;
 let agent: AgentProcess;
 
 beforeAll(async () => {
   postgres = await startPostgres();
-  folder = mkdtempSync(join(tmpdir(), "millrace-kill-"));
   agent = await AgentProcess.create({
     databaseUrl: await postgres.createDatabase("telemetry"),
-    bufferPath: join(folder, "buffer.db"),
     token: TOKEN,
     env: { MILLRACE_DRAIN_BATCH_ROWS: "50" },
   });
@@ -32,9 +26,8 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await agent.kill();
+  await agent.remove();
   await postgres.remove();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 test(`${KILLS} kill -9 of PostgreSQL under load lose and double nothing (MILLRACE_TEST_SEED=${SEED})`, async () => {

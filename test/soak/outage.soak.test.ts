@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { waitFor } from "@millrace/core/testing";
 import { type PostgresService, startPostgres } from "@millrace/services";
@@ -18,15 +15,12 @@ const WARM_UP_SECONDS = 20;
 const BACKOFF_CAP_MS = 30_000;
 
 let postgres: PostgresService;
-let folder: string;
 let agent: AgentProcess;
 
 beforeAll(async () => {
   postgres = await startPostgres();
-  folder = mkdtempSync(join(tmpdir(), "millrace-outage-"));
   agent = await AgentProcess.create({
     databaseUrl: await postgres.createDatabase("telemetry"),
-    bufferPath: join(folder, "buffer.db"),
     token: TOKEN,
     env: { MILLRACE_BUFFER_MAX_ROWS: "4000" },
   });
@@ -34,9 +28,8 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await agent.kill();
+  await agent.remove();
   await postgres.remove();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 test(`${OUTAGE_SECONDS} s without PostgreSQL under load: nothing lost or doubled, memory flat, few lines, landing within one pause`, async () => {

@@ -5,6 +5,7 @@ import { fastify, type FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createBoardAdapters } from "../src/bull-board.ts";
 import { desiredWorkersEndpoint } from "../src/desired-workers-endpoint.ts";
+import { ConcurrencyMeter } from "./support/concurrency-meter.ts";
 import { type Fixture, openFixture } from "./support/fixture.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
 
@@ -72,17 +73,12 @@ describe("bull-board over a queue", () => {
 
   it("exceeds no cap whatever is promoted and retried there", async () => {
     const { queue } = fixture;
-    const running = new Map<string, number>();
-    let highest = 0;
+    const meter = new ConcurrencyMeter();
     let failing = true;
     const worker = await fixture.worker({
       concurrency: 20,
       handler: async ({ tenantId }) => {
-        const now = (running.get(tenantId) ?? 0) + 1;
-        running.set(tenantId, now);
-        highest = Math.max(highest, now);
-        await new Promise((resolve) => setTimeout(resolve, 10));
-        running.set(tenantId, (running.get(tenantId) ?? 1) - 1);
+        await meter.work(tenantId, 10);
         if (failing) throw new Error("no");
         return 1;
       },
@@ -102,7 +98,7 @@ describe("bull-board over a queue", () => {
     failing = false;
     await send("PUT", `/${WHOLE}/retry/failed`);
     await waitFor(() => worker.status().completed === 30, { timeoutMs: 20_000 });
-    expect(highest).toBe(2);
+    expect(meter.highest).toBe(2);
     expect(await violationsAtRest(queue)).toEqual([]);
   });
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { createEventHub } from "../src/events/event-hub.ts";
 import { createTokenLimits } from "../src/limits/token-limits.ts";
 import { useCluster } from "./support/cluster.ts";
+import { ConcurrencyMeter } from "./support/concurrency-meter.ts";
 import { openFixture } from "./support/fixture.ts";
 import { listen } from "./support/listen.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
@@ -18,19 +19,17 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
       roles.map((role) => openFixture({ role }, cluster.connect())),
     );
     const slots = new Set<number>();
-    let highest = 0;
+    const meters: ConcurrencyMeter[] = [];
     try {
       await Promise.all(
         fixtures.map(async (fixture) => {
           slots.add(await fixture.client.cluster("KEYSLOT", fixture.queue.gate.routingKeys[0]));
-          const running = new Map<string, number>();
+          const meter = new ConcurrencyMeter();
+          meters.push(meter);
           const worker = await fixture.worker({
             concurrency: 10,
             handler: async ({ tenantId }) => {
-              running.set(tenantId, (running.get(tenantId) ?? 0) + 1);
-              highest = Math.max(highest, running.get(tenantId) ?? 0);
-              await new Promise((resolve) => setTimeout(resolve, 2));
-              running.set(tenantId, (running.get(tenantId) ?? 1) - 1);
+              await meter.work(tenantId, 2);
               return 1;
             },
           });
@@ -45,7 +44,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
           expect(await violationsAtRest(fixture.queue)).toEqual([]);
         }),
       );
-      expect(highest).toBe(2);
+      expect(Math.max(...meters.map(({ highest }) => highest))).toBe(2);
       expect(slots.size).toBeGreaterThan(1);
     } finally {
       await Promise.all(fixtures.map((fixture) => fixture.close()));
@@ -60,8 +59,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
         queue.partitions.map(({ keys }) => client.cluster("KEYSLOT", `${keys.bullmq}meta`)),
       );
       expect(new Set(slots.map((slot) => Math.floor(slot / 5_462))).size).toBeGreaterThan(1);
-      const running = new Map<string, number>();
-      let highest = 0;
+      const meter = new ConcurrencyMeter();
       let aborted = 0;
       const worker = await fixture.worker({
         concurrency: 10,
@@ -71,11 +69,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
             aborted++;
             return 0;
           }
-          const now = (running.get(tenantId) ?? 0) + 1;
-          running.set(tenantId, now);
-          highest = Math.max(highest, now);
-          await new Promise((resolve) => setTimeout(resolve, 2));
-          running.set(tenantId, (running.get(tenantId) ?? 1) - 1);
+          await meter.work(tenantId, 2);
           return 1;
         },
       });
@@ -83,7 +77,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
         Array.from({ length: 240 }, (_, index) => ({ tenantId: `t${index % 24}`, data: {} })),
       );
       await waitFor(() => worker.status().completed === 240);
-      expect(highest).toBe(2);
+      expect(meter.highest).toBe(2);
       const endless = await queue.addBulk(
         Array.from({ length: 12 }, (_, index) => ({
           tenantId: `t${index}`,

@@ -3,6 +3,7 @@ import type { RedisCluster } from "@millrace/services";
 import { Redis } from "ioredis";
 import { describe, expect, it } from "vitest";
 import { useCluster } from "./support/cluster.ts";
+import { ConcurrencyMeter } from "./support/concurrency-meter.ts";
 import { openFixture } from "./support/fixture.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
 
@@ -12,9 +13,8 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
   it("loses no task and exceeds no cap while the queue's slot moves between primaries under load", async () => {
     const fixture = await openFixture({}, cluster.connect());
     const { queue, client } = fixture;
-    const running = new Map<string, number>();
+    const meter = new ConcurrencyMeter();
     const done = new Set<string>();
-    let highest = 0;
     try {
       await fixture.worker({
         concurrency: 10,
@@ -22,11 +22,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
         stalledIntervalMs: 500,
         reconcileIntervalMs: 300,
         handler: async ({ tenantId, taskId }) => {
-          const now = (running.get(tenantId) ?? 0) + 1;
-          running.set(tenantId, now);
-          highest = Math.max(highest, now);
-          await new Promise((resolve) => setTimeout(resolve, 2));
-          running.set(tenantId, (running.get(tenantId) ?? 1) - 1);
+          await meter.work(tenantId, 2);
           done.add(taskId);
           return 1;
         },
@@ -56,7 +52,7 @@ describe("on a Redis Cluster of three primaries and three replicas", () => {
       expect(failures).toEqual([]);
       expect(moved).toBeGreaterThan(20);
       await waitFor(() => acknowledged.every((id) => done.has(id)), { timeoutMs: 40_000 });
-      expect(highest).toBe(2);
+      expect(meter.highest).toBe(2);
       await waitFor(async () => (await queue.gate.activeTenants()).length === 0, {
         timeoutMs: 20_000,
       });

@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { startSupervisor } from "./fixtures/start-supervisor.ts";
+import { temporaryFolder } from "./fixtures/temporary-folder.ts";
 
 describe("explain", () => {
   test("says in words why an instance waits, how it got there and when it goes on", async () => {
@@ -36,8 +36,7 @@ describe("explain", () => {
 
 describe("readiness", () => {
   test("the ready file follows what is ready, and goes before anything is stopped", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "millrace-ready-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const folder = temporaryFolder();
     const file = join(folder, "all-ready");
     const supervisor = await startSupervisor({
       processes: {
@@ -80,8 +79,7 @@ describe("readiness", () => {
 
 describe("restart: unless-stopped", () => {
   test("what was stopped by hand stays down under the next supervisor, the rest comes back", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "millrace-stopped-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const folder = temporaryFolder();
     const options = {
       state: { file: join(folder, "state.json") },
       processes: {

@@ -1,9 +1,12 @@
+import { writeFileSync } from "node:fs";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { describe, expect, test } from "vitest";
 import { isRunning, pidsOf, startSupervisor } from "./fixtures/start-supervisor.ts";
 import { nodeCommand } from "./fixtures/fixture.ts";
+import { temporaryFolder } from "./fixtures/temporary-folder.ts";
 
 describe("restarts", () => {
   test("a killed stable instance has a successor at once, its neighbours are untouched", async () => {
@@ -23,6 +26,7 @@ describe("restarts", () => {
   });
 
   test("a crash loop backs off, shows itself, and heals when the cause is gone", async () => {
+    const mark = join(temporaryFolder(), "healed");
     const supervisor = await startSupervisor({
       processes: {
         worker: {
@@ -31,14 +35,12 @@ describe("restarts", () => {
           backoff: { baseMs: 1, capMs: 40, crashloopAfter: 3 },
         },
       },
-      env: { ...process.env, MARK: `/tmp/millrace-heals-${process.pid}` },
+      env: { ...process.env, MARK: mark },
     });
     await waitFor(() => supervisor.process("worker").instances[0]?.state === "crashloop");
-    const { writeFileSync, rmSync } = await import("node:fs");
-    writeFileSync(`/tmp/millrace-heals-${process.pid}`, "");
+    writeFileSync(mark, "");
     await supervisor.whenReady();
     expect(supervisor.process("worker").state).toBe("running");
-    rmSync(`/tmp/millrace-heals-${process.pid}`);
   });
 
   test("a command that doesn't exist is retried like a crash, and can be stopped while it waits", async () => {

@@ -1,10 +1,23 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
-import { createSupervisor, type Supervisor } from "@millrace/supervisor";
+import { createSupervisor, type ProcessOptions, type Supervisor } from "@millrace/supervisor";
 import { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { execArgv, fixture } from "./fixtures/fixture.ts";
 import { isRunning, pidsOf, startSupervisor } from "./fixtures/start-supervisor.ts";
+import { temporaryFolder } from "./fixtures/temporary-folder.ts";
+
+/** A child that is ready at once and takes its time to drain. */
+function slowDrain(...args: string[]): ProcessOptions {
+  return {
+    module: fixture("slow-drain.ts"),
+    execArgv,
+    args,
+    health: { readiness: { type: "ipc" } },
+  };
+}
 
 describe("stopping", () => {
   test("two supervisors in one process don't meet, and end with their scopes", async () => {
@@ -64,20 +77,8 @@ describe("stopping", () => {
   test("a child may put off its deadline once over, and no further", async () => {
     const supervisor = await startSupervisor({
       processes: {
-        worker: {
-          module: fixture("slow-drain.ts"),
-          execArgv,
-          args: ["1500", "1000"],
-          stop: { timeoutMs: 1_000 },
-          health: { readiness: { type: "ipc" } },
-        },
-        greedy: {
-          module: fixture("slow-drain.ts"),
-          execArgv,
-          args: ["60000", "60000"],
-          stop: { timeoutMs: 300 },
-          health: { readiness: { type: "ipc" } },
-        },
+        worker: { ...slowDrain("1500", "1000"), stop: { timeoutMs: 1_000 } },
+        greedy: { ...slowDrain("60000", "60000"), stop: { timeoutMs: 300 } },
       },
     });
     await supervisor.whenReady();
@@ -106,13 +107,7 @@ describe("stopping", () => {
   test("on the way down the idle go first, and jobs in hand are finished over IPC", async () => {
     const supervisor = await startSupervisor({
       processes: {
-        worker: {
-          module: fixture("slow-drain.ts"),
-          execArgv,
-          args: ["1500"],
-          scale: 4,
-          health: { readiness: { type: "ipc" } },
-        },
+        worker: { ...slowDrain("1500"), scale: 4 },
       },
     });
     const lines: string[] = [];
@@ -156,7 +151,7 @@ describe("stopping", () => {
   });
 
   test("preStop runs before the signal, with the instance's environment", async () => {
-    const mark = `/tmp/millrace-pre-stop-${process.pid}`;
+    const mark = join(temporaryFolder(), "stopped");
     const supervisor = await startSupervisor({
       processes: {
         worker: {
@@ -167,8 +162,6 @@ describe("stopping", () => {
     });
     await supervisor.whenReady();
     await supervisor.stopProcess("worker").done;
-    const { readFileSync, rmSync } = await import("node:fs");
     expect(readFileSync(mark, "utf8")).toBe("worker-1\n");
-    rmSync(mark);
   });
 });

@@ -1,6 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
+import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -10,6 +11,7 @@ import { StateKeeper } from "../src/state/state-keeper.ts";
 import { findSurvivors } from "../src/state/survivors.ts";
 import { execArgv, fixture, nodeCommand } from "./fixtures/fixture.ts";
 import { pidsOf, startSupervisor } from "./fixtures/start-supervisor.ts";
+import { temporaryFolder } from "./fixtures/temporary-folder.ts";
 
 // MILLRACE_SOAK=1 asks for the numbers of the specification, minutes on a busy machine; a larger
 // number is the number of kills. MILLRACE_SOAK_SEED repeats the moments of an earlier run.
@@ -63,7 +65,7 @@ describe("soak", () => {
   test(
     `killed ${KILLS} times (seed ${SEED}), survivors are adopted and never doubled`,
     async () => {
-      const file = `/tmp/millrace-soak-${process.pid}/state.json`;
+      const file = join(temporaryFolder(), "state.json");
       const stateId = new StateKeeper(file, systemClock).id;
       const processes = {
         worker: { command: ["sleep", "1000"], scale: 10, onSupervisorDeath: "survive" as const },
@@ -151,7 +153,7 @@ describe("soak", () => {
   });
 
   test(`${INSTANCES} survivors are adopted at once, none of them restarted or doubled`, async () => {
-    const file = `/tmp/millrace-soak-adopt-${process.pid}/state.json`;
+    const file = join(temporaryFolder(), "state.json");
     const stateId = new StateKeeper(file, systemClock).id;
     const processes = {
       worker: {

@@ -9,6 +9,7 @@ export interface StoredDeadLetter {
   recordIndex: number | undefined;
   /** The table it was meant for, where that is known. */
   destination: string | undefined;
+  /** Short and stable: what kind of fault. */
   code: string;
   /** For a person. */
   reason: string;

@@ -1,4 +1,5 @@
 import type { Client } from "pg";
+import type { StoredDeadLetter } from "../dead-letters/stored-dead-letter.ts";
 import { DEAD_LETTER_TABLE } from "../schema/bookkeeping.ts";
 import { copyIn } from "./copy.ts";
 
@@ -7,17 +8,10 @@ const MAX_REASON_LENGTH = 2_000;
 const HEX_PIECE_BYTES = 16 * 1024 * 1024;
 
 /** A payload or record that could not land, with its exact bytes. */
-export interface DeadLetter {
-  payloadId: number;
-  /** Place of the record in its payload, from 0; undefined when the whole payload is at fault. */
-  recordIndex: number | undefined;
-  /** The table it was meant for, where that is known. */
-  destination: string | undefined;
-  /** Short and stable: what kind of fault. */
-  code: string;
-  /** For a person. */
-  reason: string;
-  token: string;
+export interface DeadLetter extends Pick<
+  StoredDeadLetter,
+  "payloadId" | "recordIndex" | "destination" | "code" | "reason" | "token"
+> {
   /** Unix milliseconds. */
   receivedAt: number;
   content: Uint8Array;

@@ -1,29 +1,12 @@
-import type { BufferedPayload, ClaimedBatch } from "@millrace/core/buffer";
+import type { ClaimedBatch } from "@millrace/core/buffer";
 import { nightwatch } from "@millrace/drain/nightwatch";
 import { describe, expect, it } from "vitest";
 import { readSegments, type Segment } from "../../src/batch/segments.ts";
 import { compileRouter } from "../../src/encode/router.ts";
+import { claimedBatch } from "../fixtures/claimed-batch.ts";
 import { log, numbers } from "../fixtures/telemetry.ts";
 
 const router = compileRouter(nightwatch());
-
-function batchOf(
-  payloads: readonly (string | Uint8Array)[],
-  convictedIds: number[] = [],
-): ClaimedBatch {
-  return {
-    batchId: "6f2b8d2e-9f7c-4a31-9a56-0a3f5f3b1c11",
-    earlierAttempts: 0,
-    crashes: 0,
-    convictedIds,
-    payloads: payloads.map((payload, index): BufferedPayload => ({
-      id: index + 1,
-      receivedAt: 1_767_225_600_000,
-      token: "default",
-      payload: Buffer.from(payload),
-    })),
-  };
-}
 
 function read(
   batch: ClaimedBatch,
@@ -57,15 +40,17 @@ function places({ records, deadLetters }: Segment): string[] {
 
 describe("readSegments", () => {
   it("puts a small batch into one segment, an empty payload into none", () => {
-    const [segment, ...more] = read(batchOf([JSON.stringify([log("a"), log("b")]), "[]", "[1]"]));
+    const [segment, ...more] = read(
+      claimedBatch([JSON.stringify([log("a"), log("b")]), "[]", "[1]"]),
+    );
     expect(segment && places(segment)).toEqual(["1:0", "1:1", "3:0"]);
     expect(more).toEqual([]);
-    expect(read(batchOf(["[]"]))).toEqual([]);
+    expect(read(claimedBatch(["[]"]))).toEqual([]);
   });
 
   it("ends a segment at its length, also in the middle of a payload, and loses no record", () => {
     const payload = JSON.stringify(numbers(1_000).map((index) => log(`message ${index}`)));
-    const segments = read(batchOf([payload, payload]), { segmentLength: 10_000 });
+    const segments = read(claimedBatch([payload, payload]), { segmentLength: 10_000 });
     expect(segments.length).toBeGreaterThan(10);
     const longest = Math.max(
       ...segments.map(({ records }) => records.reduce((sum, { line }) => sum + line.length, 0)),
@@ -78,7 +63,9 @@ describe("readSegments", () => {
 
   it("bounds dead letters as it bounds records, and quotes each exactly", () => {
     const count = 20_000;
-    const segments = read(batchOf([`[${numbers(count).join(" , ")}]`]), { segmentLength: 100_000 });
+    const segments = read(claimedBatch([`[${numbers(count).join(" , ")}]`]), {
+      segmentLength: 100_000,
+    });
     expect(Math.max(...segments.map(({ deadLetters }) => deadLetters.length))).toBeLessThan(1_000);
     const contents = segments.flatMap(({ deadLetters }) =>
       deadLetters.map(({ content }) => Buffer.from(content).toString()),
@@ -88,7 +75,7 @@ describe("readSegments", () => {
 
   it("keeps the neighbours of a bad record and of a bad payload", () => {
     const [segment] = read(
-      batchOf(['[{"t":"log"', JSON.stringify([log("a"), 7, log("\0"), log("b")])]),
+      claimedBatch(['[{"t":"log"', JSON.stringify([log("a"), 7, log("\0"), log("b")])]),
     );
     expect(segment && places(segment)).toEqual(["2:0", "2:3", "1:all", "2:1", "2:2"]);
     expect(segment?.deadLetters.map(({ code, destination }) => [code, destination])).toEqual([
@@ -100,7 +87,7 @@ describe("readSegments", () => {
 
   it("does not look at a payload that is convicted of killing a worker", () => {
     const read1: number[] = [];
-    const batch = batchOf(["[]", "poison", JSON.stringify([log("a")])], [2]);
+    const batch = claimedBatch(["[]", "poison", JSON.stringify([log("a")])], [2]);
     const segments = read(batch, { beforePayload: (id) => read1.push(id) });
     expect(read1).toEqual([1, 3]);
     expect(segments.map(places)).toEqual([["2:all"], ["3:0"]]);
@@ -111,7 +98,7 @@ describe("readSegments", () => {
 
   it("mixes no payloads in a segment when somebody watches which one is in hand", () => {
     const payload = JSON.stringify([log("a"), log("b")]);
-    const segments = read(batchOf([payload, payload, payload]), { beforePayload: () => {} });
+    const segments = read(claimedBatch([payload, payload, payload]), { beforePayload: () => {} });
     expect(segments.map(places)).toEqual([
       ["1:0", "1:1"],
       ["2:0", "2:1"],

@@ -15,6 +15,7 @@ import type { TokenLimits } from "../limits/token-limits.ts";
 import type { Completion, CompletionOptions, CompletionRequest } from "./provider.ts";
 import { unavailable } from "./provider-errors.ts";
 import type { ResolvedProviderEntry } from "./providers-options.ts";
+import type { TextRelay } from "./text-relay.ts";
 
 /** One provider behind its retries and its breaker; both count only failures that may pass. */
 export class GuardedProvider {
@@ -58,24 +59,18 @@ export class GuardedProvider {
     return (await this.#limits?.mayProbe(this.entry.name, this.entry.halfOpenAfterMs)) ?? true;
   }
 
-  async complete(request: CompletionRequest, options: CompletionOptions): Promise<Completion> {
+  async complete(
+    request: CompletionRequest,
+    options: Omit<CompletionOptions, "onText">,
+    relay: TextRelay,
+  ): Promise<Completion> {
     const model = this.entry.models?.[request.model] ?? request.model;
-    let hasText = false;
-    const { onText } = options;
-    const relayed: CompletionOptions = {
-      ...options,
-      onText:
-        onText &&
-        ((text) => {
-          hasText = true;
-          onText(text);
-        }),
-    };
     try {
       return await this.#policy.execute(async () => {
-        // Text that was shown cannot be taken back: a broken stream is not begun again here.
-        if (hasText) throw unavailable(this.entry.name, "broke its stream off");
-        return await this.entry.adapter.complete({ ...request, model }, relayed);
+        // A broken stream is not begun again.
+        if (relay.hasText) throw unavailable(this.entry.name, "broke its stream off");
+        const { onText } = relay;
+        return await this.entry.adapter.complete({ ...request, model }, { ...options, onText });
       }, options.signal);
     } catch (error) {
       if (options.signal?.aborted) throw options.signal.reason;

@@ -11,6 +11,7 @@ import {
   type ProvidersOptions,
   providersOptionsSchema,
 } from "./providers-options.ts";
+import { TextRelay } from "./text-relay.ts";
 
 /** A call to whichever provider can take it. */
 export interface ProviderCall extends CompletionRequest, CompletionOptions {
@@ -76,17 +77,7 @@ export function createProviders(
   async function complete(call: ProviderCall): Promise<ProviderAnswer> {
     let waitMs = Number.POSITIVE_INFINITY;
     let failure: unknown;
-    let hasText = false;
-    const { onText } = call;
-    const relayed: ProviderCall = {
-      ...call,
-      onText:
-        onText &&
-        ((text) => {
-          hasText = true;
-          onText(text);
-        }),
-    };
+    const relay = new TextRelay(call.onText);
     for (const provider of chain(call)) {
       const { name } = provider.entry;
       if (!(await provider.mayAsk())) {
@@ -95,10 +86,10 @@ export function createProviders(
         continue;
       }
       try {
-        return { ...(await ask(provider, relayed)), provider: name };
+        return { ...(await ask(provider, call, relay)), provider: name };
       } catch (error) {
-        // Text that was shown cannot be taken back: nobody else begins the answer again.
-        if (hasText || !MillraceError.is(error) || !error.retryable) throw error;
+        // Nobody else begins an answer again of which some was shown.
+        if (relay.hasText || !MillraceError.is(error) || !error.retryable) throw error;
         failure = error;
         const { waitMs: mine } = error.details;
         if (typeof mine === "number") waitMs = Math.min(waitMs, mine);
@@ -127,26 +118,21 @@ export function createProviders(
     return found;
   }
 
-  async function ask(provider: GuardedProvider, call: ProviderCall): Promise<Completion> {
+  async function ask(
+    provider: GuardedProvider,
+    call: ProviderCall,
+    relay: TextRelay,
+  ): Promise<Completion> {
     const { account } = provider.entry;
-    const {
-      model,
-      system,
-      messages,
-      maxOutputTokens,
-      temperature,
-      signal,
-      onText,
-      idempotencyKey,
-    } = call;
+    const { model, system, messages, maxOutputTokens, temperature, signal, idempotencyKey } = call;
     const request = { model, system, messages, maxOutputTokens, temperature };
     let left: RemainingUsage | undefined;
     const onRemaining = (said: RemainingUsage) => {
       left = said;
       call.onRemaining?.(said);
     };
-    const options = { signal, onText, idempotencyKey, onRemaining };
-    if (!limits || account === undefined) return await provider.complete(request, options);
+    const options = { signal, idempotencyKey, onRemaining };
+    if (!limits || account === undefined) return await provider.complete(request, options, relay);
     const key = `${call.kind ?? ""}|${model}`;
     const estimate = {
       inputTokens: estimateInputTokens(
@@ -157,7 +143,7 @@ export function createProviders(
     const reservation = await reserve({ tenantId: call.tenantId, account, estimate }, signal);
     if (!reservation.granted) throw rateLimited(provider.entry.name, reservation.waitMs);
     try {
-      const completion = await provider.complete(request, options);
+      const completion = await provider.complete(request, options, relay);
       estimator.learn(key, maxOutputTokens, completion.outputTokens);
       await limits.settle(reservation, completion, left);
       return completion;

@@ -2,6 +2,7 @@ import { waitFor } from "@millrace/core/testing";
 import { beforeEach, describe, expect, it } from "vitest";
 import { rendezvous } from "../../src/partitions/rendezvous.ts";
 import { createQueueWorker } from "../../src/worker/queue-worker.ts";
+import { ConcurrencyMeter } from "../support/concurrency-meter.ts";
 import { type Fixture, openFixture } from "../support/fixture.ts";
 import { homeOf, usePartitioned } from "../support/partitioned.ts";
 import { connect } from "../support/redis.ts";
@@ -9,14 +10,10 @@ import { violationsAtRest } from "../support/violations-at-rest.ts";
 
 const TENANTS = Array.from({ length: 24 }, (_, index) => `t${index}`);
 
-/** Runs a few milliseconds and notes the most that a tenant had at once. */
-function watched(highest: Map<string, number>, running = new Map<string, number>()) {
+/** A handler that takes a few milliseconds. */
+function watched(meter: ConcurrencyMeter) {
   return async ({ tenantId }: { tenantId: string }) => {
-    const now = (running.get(tenantId) ?? 0) + 1;
-    running.set(tenantId, now);
-    highest.set(tenantId, Math.max(highest.get(tenantId) ?? 0, now));
-    await new Promise((resolve) => setTimeout(resolve, 4));
-    running.set(tenantId, (running.get(tenantId) ?? 1) - 1);
+    await meter.work(tenantId, 4);
     return 1;
   };
 }
@@ -40,10 +37,10 @@ describe("a role split into partitions", () => {
     expect(await queue.desiredWorkers({ concurrency: 4 })).toBe((TENANTS.length * 2) / 4);
     for (const tenantId of TENANTS)
       expect(await homeOf(first, tenantId)).toBe(rendezvous(tenantId, names));
-    const highest = new Map<string, number>();
-    const worker = await first.worker({ concurrency: 10, handler: watched(highest) });
+    const meter = new ConcurrencyMeter();
+    const worker = await first.worker({ concurrency: 10, handler: watched(meter) });
     await waitFor(() => worker.status().completed === 240);
-    expect(Math.max(...highest.values())).toBe(2);
+    expect(meter.highest).toBe(2);
     expect(worker.status().parked).toBe(0);
     expect(await violationsAtRest(queue)).toEqual([]);
   });
@@ -70,12 +67,11 @@ describe("a role split into partitions", () => {
   });
 
   it("keeps every cap while processes with three and with five work side by side, and moves idle tenants only", async () => {
-    const highest = new Map<string, number>();
-    const running = new Map<string, number>();
-    const before = await first.worker({ concurrency: 10, handler: watched(highest, running) });
+    const meter = new ConcurrencyMeter();
+    const before = await first.worker({ concurrency: 10, handler: watched(meter) });
     await first.queue.addBulk(TENANTS.flatMap((tenantId) => many(tenantId, 12)));
     const second = await open(5);
-    const after = await second.worker({ concurrency: 10, handler: watched(highest, running) });
+    const after = await second.worker({ concurrency: 10, handler: watched(meter) });
     const newcomers = Array.from({ length: 24 }, (_, index) => `n${index}`);
     const more = [...TENANTS, ...newcomers].flatMap((tenantId) => many(tenantId, 6));
     // Busy tenants stay; both processes agree where.
@@ -92,7 +88,7 @@ describe("a role split into partitions", () => {
     });
     isBusy = false;
     await moving;
-    expect(Math.max(...highest.values())).toBe(2);
+    expect(meter.highest).toBe(2);
     await waitFor(async () => (await second.queue.rebalance()).waiting === 0);
     const names = Array.from({ length: 5 }, (_, index) => `agent__copywriter#${index}`);
     for (const tenantId of [...TENANTS, ...newcomers]) {
@@ -101,7 +97,7 @@ describe("a role split into partitions", () => {
     // A process that still thinks of three follows its tenants.
     await first.queue.addBulk(TENANTS.flatMap((tenantId) => many(tenantId, 2)));
     await waitFor(() => before.status().completed + after.status().completed === total + 48);
-    expect(Math.max(...highest.values())).toBe(2);
+    expect(meter.highest).toBe(2);
     expect(await violationsAtRest(second.queue)).toEqual([]);
   });
 
@@ -159,13 +155,13 @@ describe("a role split into partitions", () => {
       "agent__copywriter#1",
       "agent__copywriter",
     ]);
-    const highest = new Map<string, number>();
-    const worker = await split.worker({ concurrency: 10, handler: watched(highest) });
+    const meter = new ConcurrencyMeter();
+    const worker = await split.worker({ concurrency: 10, handler: watched(meter) });
     await split.queue.addBulk(
       [...TENANTS, "new1", "new2"].flatMap((tenantId) => many(tenantId, 4)),
     );
     await waitFor(() => worker.status().completed === 24 * 6 + 8);
-    expect(Math.max(...highest.values())).toBe(2);
+    expect(meter.highest).toBe(2);
     await waitFor(async () => (await split.queue.rebalance()).waiting === 0);
     expect(await homeOf(split, "t0")).not.toBe("agent__copywriter");
   });

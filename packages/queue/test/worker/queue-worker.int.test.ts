@@ -1,5 +1,6 @@
 import { waitFor } from "@millrace/core/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ConcurrencyMeter } from "../support/concurrency-meter.ts";
 import { type Fixture, openFixture } from "../support/fixture.ts";
 import { violationsAtRest } from "../support/violations-at-rest.ts";
 
@@ -35,16 +36,11 @@ describe("a queue and its worker", () => {
   });
 
   it("never runs more of a tenant's tasks than its cap, and keeps one activation per task", async () => {
-    const running = new Map<string, number>();
-    let highest = 0;
+    const meter = new ConcurrencyMeter();
     const worker = await fixture.worker({
       concurrency: 20,
       handler: async ({ tenantId }) => {
-        const now = (running.get(tenantId) ?? 0) + 1;
-        running.set(tenantId, now);
-        highest = Math.max(highest, now);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        running.set(tenantId, now - 1 < 0 ? 0 : (running.get(tenantId) ?? 1) - 1);
+        await meter.work(tenantId, 5);
         return null;
       },
     });
@@ -54,7 +50,7 @@ describe("a queue and its worker", () => {
       ),
     );
     await waitFor(() => worker.status().completed === 200);
-    expect(highest).toBe(2);
+    expect(meter.highest).toBe(2);
     expect(worker.status().parked).toBe(0);
     expect(await violationsAtRest(fixture.queue)).toEqual([]);
     expect(await fixture.queue.gate.activeTenants()).toEqual([]);

@@ -1,14 +1,13 @@
 import { request as httpRequest, type RequestOptions } from "node:http";
 import { statSync } from "node:fs";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSupervisor, type Supervisor, type SupervisorOptions } from "@millrace/supervisor";
 import { createMemoryLogger, waitFor } from "@millrace/core/testing";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { API_ROUTES } from "../../src/api/api-routes.ts";
 import { errorSchema } from "../../src/api/api-schemas.ts";
 import { startSupervisor } from "../fixtures/start-supervisor.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 const TOKEN = "secret-token-of-the-test";
 const READ_TOKEN = "another-token-that-reads";
@@ -363,9 +362,7 @@ describe("management API", () => {
   });
 
   test("a Unix socket is for its owner alone", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "millrace-api-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    const socketPath = join(folder, "api.sock");
+    const socketPath = join(temporaryFolder(), "api.sock");
     await start({ api: { socket: socketPath } }).catch(() => {});
     expect(statSync(socketPath).mode & 0o777).toBe(0o600);
     const status = await new Promise((resolve, reject) => {

@@ -1,12 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { availableCpus, readCgroupLimits } from "../../src/cgroup/cgroup-limits.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 function layout(files: Record<string, string>): string {
-  const root = mkdtempSync(join(tmpdir(), "millrace-cgroup-"));
-  onTestFinished(() => rmSync(root, { recursive: true }));
+  const root = temporaryFolder();
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), `${text}\n`);

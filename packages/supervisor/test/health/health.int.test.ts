@@ -1,8 +1,11 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { execArgv, fixture, nodeCommand } from "../fixtures/fixture.ts";
 import { freePorts } from "../fixtures/free-ports.ts";
 import { pidsOf, startSupervisor } from "../fixtures/start-supervisor.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 describe("health", () => {
   test("only the one sick instance of five is restarted, by its own port", async () => {
@@ -43,8 +46,7 @@ describe("health", () => {
   });
 
   test("a failed readiness probe makes unhealthy and ready again, and restarts nothing", async () => {
-    const mark = `/tmp/millrace-readiness-${process.pid}`;
-    const { writeFileSync, rmSync } = await import("node:fs");
+    const mark = join(temporaryFolder(), "ready");
     writeFileSync(mark, "");
     const supervisor = await startSupervisor({
       processes: {
@@ -67,7 +69,6 @@ describe("health", () => {
     await waitFor(() => supervisor.process("worker").counts.unhealthy === 1);
     writeFileSync(mark, "");
     await waitFor(() => supervisor.process("worker").counts.ready === 1);
-    rmSync(mark);
     expect(pidsOf(supervisor, "worker")).toEqual(before);
   });
 
@@ -113,6 +114,7 @@ describe("health", () => {
   });
 
   test("a limit counts the children of an instance; many over it go one at a time, the new one first", async () => {
+    const mark = join(temporaryFolder(), "grown");
     const supervisor = await startSupervisor({
       sampleIntervalMs: 30,
       processes: {
@@ -130,7 +132,7 @@ describe("health", () => {
           stop: { timeoutMs: 2_000 },
         },
       },
-      env: { ...process.env, MARK: `/tmp/millrace-tree-${process.pid}` },
+      env: { ...process.env, MARK: mark },
     });
     const counts: number[] = [];
     let over = 0;
@@ -149,9 +151,7 @@ describe("health", () => {
     await supervisor.whenReady();
     counts.length = 0;
     await waitFor(() => over >= 3, { timeoutMs: 20_000 });
-    const { writeFileSync, rmSync } = await import("node:fs");
-    writeFileSync(`/tmp/millrace-tree-${process.pid}`, "");
-    onTestFinished(() => rmSync(`/tmp/millrace-tree-${process.pid}`));
+    writeFileSync(mark, "");
     expect(most).toBe(1);
     expect(Math.min(...counts)).toBeGreaterThanOrEqual(3);
   });

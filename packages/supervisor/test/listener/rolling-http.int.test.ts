@@ -1,8 +1,9 @@
 import { Agent, request } from "node:http";
 import { waitFor } from "@millrace/core/testing";
 import { afterEach, describe, expect, test } from "vitest";
-import { execArgv, fixture } from "../fixtures/fixture.ts";
+import { fixture } from "../fixtures/fixture.ts";
 import { pidsOf, startSupervisor } from "../fixtures/start-supervisor.ts";
+import { webProcess } from "../fixtures/web-process.ts";
 
 const agents: Agent[] = [];
 afterEach(() => {
@@ -48,14 +49,10 @@ describe("rolling restart behind a shared listener", () => {
   test("no request fails while three servers are replaced twice, one of them busy at its drain", async () => {
     const supervisor = await startSupervisor({
       processes: {
-        web: {
-          module: fixture("http-server.ts"),
-          execArgv,
+        web: webProcess({
           scale: 3,
-          listen: 0,
           env: { BUSY_AT_DRAIN_MS: "100" },
-          health: { readiness: { type: "ipc" } },
-        },
+        }),
       },
     });
     await supervisor.whenReady();
@@ -83,14 +80,10 @@ describe("rolling restart behind a shared listener", () => {
   test("a generation that never gets ready is put back: old pids stay, no request fails", async () => {
     const supervisor = await startSupervisor({
       processes: {
-        web: {
-          module: fixture("http-server.ts"),
-          execArgv,
+        web: webProcess({
           scale: 2,
-          listen: 0,
           readyTimeoutMs: 1_000,
-          health: { readiness: { type: "ipc" } },
-        },
+        }),
       },
     });
     await supervisor.whenReady();
@@ -113,14 +106,10 @@ describe("rolling restart behind a shared listener", () => {
   ])("a generation that %s stops at the first instance", async (_, module, reason) => {
     const supervisor = await startSupervisor({
       processes: {
-        web: {
-          module: fixture("http-server.ts"),
-          execArgv,
+        web: webProcess({
           scale: 3,
-          listen: 0,
           rollout: { minReadyMs: 30_000, progressDeadlineMs: 1_500 },
-          health: { readiness: { type: "ipc" } },
-        },
+        }),
       },
     });
     await supervisor.whenReady();
@@ -141,13 +130,9 @@ describe("rolling restart behind a shared listener", () => {
   test("connections wait while the only instance is replaced stop-first", async () => {
     const supervisor = await startSupervisor({
       processes: {
-        web: {
-          module: fixture("http-server.ts"),
-          execArgv,
-          listen: 0,
+        web: webProcess({
           rollout: { maxSurge: 0, maxUnavailable: 1 },
-          health: { readiness: { type: "ipc" } },
-        },
+        }),
       },
     });
     await supervisor.whenReady();

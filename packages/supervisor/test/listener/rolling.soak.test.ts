@@ -1,8 +1,8 @@
 import { Agent, request } from "node:http";
 import { waitFor } from "@millrace/core/testing";
 import { expect, onTestFinished, test } from "vitest";
-import { execArgv, fixture } from "../fixtures/fixture.ts";
 import { startSupervisor } from "../fixtures/start-supervisor.ts";
+import { webProcess } from "../fixtures/web-process.ts";
 
 // MILLRACE_SOAK=1 asks for the numbers of the specification.
 const FULL = Number(process.env["MILLRACE_SOAK"] ?? 0) > 0;
@@ -13,14 +13,10 @@ const PER_SECOND = 500;
 test(`none of ${REQUESTS} requests fails while three busy servers are replaced ${ROLLS} times`, async () => {
   const supervisor = await startSupervisor({
     processes: {
-      web: {
-        module: fixture("http-server.ts"),
-        execArgv,
+      web: webProcess({
         scale: 3,
-        listen: 0,
         env: { BUSY_AT_DRAIN_MS: "150", DELAY_MS: "30" },
-        health: { readiness: { type: "ipc" } },
-      },
+      }),
     },
   });
   await supervisor.whenReady();

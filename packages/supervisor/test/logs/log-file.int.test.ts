@@ -1,19 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { LogFile } from "../../src/logs/log-file.ts";
 import { startSupervisor } from "../fixtures/start-supervisor.ts";
-
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), "millrace-logs-"));
-  onTestFinished(() => rmSync(path, { recursive: true }));
-  return path;
-}
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 test("files together never take more than their limit", async () => {
-  const path = folder();
+  const path = temporaryFolder();
   const file = new LogFile(join(path, "app.log"), {
     maxBytes: 1_000,
     maxFiles: 3,
@@ -28,7 +22,7 @@ test("files together never take more than their limit", async () => {
 });
 
 test("at no moment files take more than their limit, whatever is written", async () => {
-  const path = folder();
+  const path = temporaryFolder();
   const limits = { maxBytes: 500, maxFiles: 3, maxQueuedBytes: 1e6 };
   const file = new LogFile(join(path, "app.log"), limits);
   let most = 0;
@@ -55,7 +49,7 @@ test("at no moment files take more than their limit, whatever is written", async
 });
 
 test("a file that is old enough is rotated by the next line, also one that was there before", async () => {
-  const path = folder();
+  const path = temporaryFolder();
   const limits = { maxBytes: 1e6, maxAgeMs: 20, maxFiles: 3, maxQueuedBytes: 1e6 };
   const old = join(path, "app.log");
   const first = new LogFile(old, limits);
@@ -75,7 +69,7 @@ test("a file that is old enough is rotated by the next line, also one that was t
 });
 
 test("what a disk cannot take in time is dropped and counted, not kept in memory", async () => {
-  const file = new LogFile(join(folder(), "app.log"), {
+  const file = new LogFile(join(temporaryFolder(), "app.log"), {
     maxBytes: 1e9,
     maxFiles: 1,
     maxQueuedBytes: 100,
@@ -144,7 +138,7 @@ test("a child's JSON lines reach the logger at their level, with their fields, r
 });
 
 test("each instance writes its own file, secrets redacted, also what it says last", async () => {
-  const path = folder();
+  const path = temporaryFolder();
   const supervisor = await startSupervisor({
     processes: {
       worker: {

@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { silentLogger } from "@millrace/core";
 import { waitFor } from "@millrace/core/testing";
@@ -7,12 +6,7 @@ import { createSupervisor, type HookRun } from "@millrace/supervisor";
 import { Registry } from "prom-client";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { isRunning, startSupervisor } from "../fixtures/start-supervisor.ts";
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-hooks-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 const say = (file: string, words: string): string[] => ["sh", "-c", `echo "${words}" >> ${file}`];
 

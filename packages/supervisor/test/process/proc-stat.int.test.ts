@@ -1,15 +1,14 @@
 import { spawn } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { readChildPids, readProcStat } from "../../src/process/proc-stat.ts";
 import { sampleTree } from "../../src/process/resource-sampler.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 test("a process is read right, whatever it is called", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-stat-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder();
   const program = join(folder, "a) Z 1 (b");
   copyFileSync("/bin/sleep", program);
   const child = spawn(program, ["1000"], { detached: true });

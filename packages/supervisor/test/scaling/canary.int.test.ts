@@ -5,6 +5,17 @@ import { startSupervisor } from "../fixtures/start-supervisor.ts";
 
 const command = ["sh", "-c", "echo $MILLRACE_INSTANCE_ID $RELEASE; exec sleep 1000"];
 
+/** A canary of instances that stop at their deadline only. */
+async function startStubborn(times: { scale: number; timeoutMs: number; holdMs: number }) {
+  const { scale, timeoutMs, holdMs } = times;
+  const supervisor = await startSupervisor({
+    processes: { app: { command: [fixture("ignores-term.sh")], scale, stop: { timeoutMs } } },
+  });
+  await waitFor(() => supervisor.logs("app").length === scale);
+  const patch = { command: ["sleep", "1000"] };
+  return { supervisor, operation: supervisor.canary("app", { patch, holdMs }) };
+}
+
 describe("canary", () => {
   test("nine to one, then three, then everything", async () => {
     const supervisor = await startSupervisor({
@@ -60,14 +71,9 @@ describe("canary", () => {
   });
 
   test("a canary that is cancelled while its predecessor is still stopping goes away too", async () => {
-    const supervisor = await startSupervisor({
-      processes: {
-        app: { command: [fixture("ignores-term.sh")], scale: 2, stop: { timeoutMs: 1_000 } },
-      },
-    });
-    await waitFor(() => supervisor.logs("app").length === 2);
-    const operation = supervisor.canary("app", {
-      patch: { command: ["sleep", "1000"] },
+    const { supervisor, operation } = await startStubborn({
+      scale: 2,
+      timeoutMs: 1_000,
       holdMs: 60_000,
     });
     const of = (number: number) =>
@@ -86,16 +92,7 @@ describe("canary", () => {
   });
 
   test("a promotion that is cancelled half-way is taken back as a whole", async () => {
-    const supervisor = await startSupervisor({
-      processes: {
-        app: { command: [fixture("ignores-term.sh")], scale: 3, stop: { timeoutMs: 500 } },
-      },
-    });
-    await waitFor(() => supervisor.logs("app").length === 3);
-    const operation = supervisor.canary("app", {
-      patch: { command: ["sleep", "1000"] },
-      holdMs: 1,
-    });
+    const { supervisor, operation } = await startStubborn({ scale: 3, timeoutMs: 500, holdMs: 1 });
     const promoted = (): boolean =>
       supervisor.process("app").instances.some(({ number, generation, state }) => {
         return number < 3 && generation === 2 && state === "ready";

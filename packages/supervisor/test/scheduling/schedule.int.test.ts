@@ -1,12 +1,12 @@
 import { createServer } from "node:http";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { Cron } from "croner";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { startSupervisor } from "../fixtures/start-supervisor.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 const NEVER = "0 0 29 2 *";
 
@@ -74,8 +74,7 @@ describe("schedules", () => {
   ])(
     "a time that was missed, %s at %s, may be %i ms late: runs %j",
     async (_, cron, catchUpMs, triggers) => {
-      const folder = mkdtempSync(join(tmpdir(), "millrace-schedule-"));
-      onTestFinished(() => rmSync(folder, { recursive: true }));
+      const folder = temporaryFolder();
       const file = join(folder, "state.json");
       const scheduledAtMs = Date.now() - 2 * 86_400_000;
       const remembered = { configured: 0, desired: 0, scheduledAtMs };

@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -9,10 +8,10 @@ import { systemClock } from "../../src/host/clock.ts";
 import { StateKeeper } from "../../src/state/state-keeper.ts";
 import { execArgv, fixture } from "../fixtures/fixture.ts";
 import { isRunning, pidsOf, startSupervisor } from "../fixtures/start-supervisor.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 function stateFile(): string {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-state-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder();
   return join(folder, "state.json");
 }
 

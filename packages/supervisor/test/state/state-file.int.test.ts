@@ -1,17 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createMemoryLogger, waitFor } from "@millrace/core/testing";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { startSupervisor } from "../fixtures/start-supervisor.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 const processes = { worker: { command: ["sleep", "1000"] } };
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-state-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
 
 test("a start is refused where the state file cannot be written", async () => {
   const notAFolder = join(temporaryFolder(), "file");

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
@@ -8,6 +7,7 @@ import { readBootId, readProcStat } from "../../src/process/proc-stat.ts";
 import { readState } from "../../src/state/state-file.ts";
 import { findSurvivors } from "../../src/state/survivors.ts";
 import { isRunning } from "../fixtures/start-supervisor.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 const ID = "state-file-test";
 
@@ -18,8 +18,7 @@ function sleeper(): ChildProcess {
 }
 
 test("however a state file is damaged, it is read or not, and names nobody but the instances it knew", () => {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-state-fuzz-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder();
   const file = join(folder, "state.json");
   const [own, stranger] = [sleeper(), sleeper()];
   const startTicks = readProcStat(Number(own.pid))?.startTicks ?? 0;

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { readDatabaseUrl } from "../../cli/database-url.ts";
 import { readTime } from "../../cli/read-time.ts";
 
 export const USAGE = `Usage: millrace-audit [OPTIONS]
@@ -50,7 +51,7 @@ export function readCommandLine(
     to: readTime("--to", values.to),
     bufferPaths: values.buffer ?? [],
     schema: values.schema,
-    database: values.database ?? environment["MILLRACE_DATABASE_URL"] ?? "",
+    database: readDatabaseUrl(values.database, environment),
     isJson: values.json === true,
     wantsHelp: values.help === true,
   };

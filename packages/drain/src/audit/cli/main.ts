@@ -4,24 +4,17 @@
  *
  * @module
  */
-import { messageOf } from "@millrace/core";
+import { connectTo } from "../../cli/database-url.ts";
 import { loadSchema } from "../../cli/load-schema.ts";
-import { postgres } from "../../postgres.ts";
+import { runCommand } from "../../cli/run-command.ts";
 import { audit } from "../audit.ts";
 import { readCommandLine, USAGE } from "./command-line.ts";
 import { linesOf } from "./show-report.ts";
 
 const COMPLETE = 0;
 const INCOMPLETE = 1;
-const FAILED = 2;
 
-process.stdout.on("error", () => process.exit(FAILED));
-try {
-  process.exitCode = await run(process.argv.slice(2));
-} catch (error) {
-  process.stderr.write(`millrace-audit: ${messageOf(error)}\n`);
-  process.exitCode = FAILED;
-}
+await runCommand("millrace-audit", run);
 
 async function run(args: string[]): Promise<number> {
   const order = readCommandLine(args, process.env);
@@ -30,9 +23,8 @@ async function run(args: string[]): Promise<number> {
     return COMPLETE;
   }
   const { database, schema, isJson, from, to, bufferPaths } = order;
-  if (database === "") throw new TypeError("name a database: MILLRACE_DATABASE_URL");
   const report = await audit({
-    destination: postgres({ connectionString: database, applicationName: "millrace-audit" }),
+    destination: connectTo(database, "millrace-audit"),
     schema: await loadSchema(schema),
     bufferPaths,
     from,

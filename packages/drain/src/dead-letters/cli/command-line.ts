@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { readDatabaseUrl } from "../../cli/database-url.ts";
 import { readTime } from "../../cli/read-time.ts";
 import type { DeadLetterFilter, DeadLetterSelection } from "../dead-letter-options.ts";
 
@@ -80,7 +81,7 @@ export function readCommandLine(
   return {
     command,
     id: shown === undefined ? undefined : readNumber("the id", shown),
-    database: values.database ?? environment["MILLRACE_DATABASE_URL"] ?? "",
+    database: readDatabaseUrl(values.database, environment),
     filter,
     selection: readSelection(values.id, hasFilter ? filter : undefined, values.all === true),
     limit: readNumber("--limit", values.limit),

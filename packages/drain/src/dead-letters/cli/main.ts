@@ -4,26 +4,19 @@
  *
  * @module
  */
-import { messageOf } from "@millrace/core";
+import { connectTo } from "../../cli/database-url.ts";
 import { loadSchema } from "../../cli/load-schema.ts";
-import { postgres } from "../../postgres.ts";
+import { FAILED, runCommand } from "../../cli/run-command.ts";
 import { type DeadLetters, openDeadLetters } from "../dead-letters.ts";
 import { type Order, readCommandLine, USAGE } from "./command-line.ts";
 import { listLetters, showLetter } from "./show-letters.ts";
 
 const DONE = 0;
 const LEFT_OVER = 1;
-const FAILED = 2;
 /** How often a replay or discard tells how far it is, in milliseconds. */
 const PROGRESS_MS = 1_000;
 
-process.stdout.on("error", () => process.exit(FAILED));
-try {
-  process.exitCode = await run(process.argv.slice(2));
-} catch (error) {
-  process.stderr.write(`millrace-dead-letters: ${messageOf(error)}\n`);
-  process.exitCode = FAILED;
-}
+await runCommand("millrace-dead-letters", run);
 
 async function run(args: string[]): Promise<number> {
   const order = readCommandLine(args, process.env);
@@ -35,13 +28,9 @@ async function run(args: string[]): Promise<number> {
     process.stderr.write(USAGE);
     return FAILED;
   }
-  if (order.database === "") throw new TypeError("name a database: MILLRACE_DATABASE_URL");
   const deadLetters = openDeadLetters(
     {
-      destination: postgres({
-        connectionString: order.database,
-        applicationName: "millrace-dead-letters",
-      }),
+      destination: connectTo(order.database, "millrace-dead-letters"),
       schema: order.command === "replay" ? await loadSchema(order.schema) : [],
     },
     { makesTables: order.command === "replay" },

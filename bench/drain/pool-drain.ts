@@ -78,8 +78,8 @@ const calls = {
     const landings = countLandings(pool);
     await buffer.start();
     const started = pool.start();
-    // An adaptive pool starts with no more than two.
-    await gate.waiting(isAdaptive ? Math.min(input.workers, 2) : input.workers);
+    // An adaptive pool starts with no more than two, a polite one with one.
+    await gate.waiting(isAdaptive ? Math.min(input.workers, isPolite ? 1 : 2) : input.workers);
 
     const endUsage = startUsage(input.postmasterPid);
     const startedAt = performance.timeOrigin + performance.now();

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createBuffer, type DurableBuffer } from "@millrace/core/buffer";
 import { createDrainPool, type DrainPool, postgres } from "@millrace/drain";
 import { nightwatch } from "@millrace/drain/nightwatch";
@@ -32,6 +33,8 @@ let agent: Agent | undefined;
 let postmasterPid: number | undefined;
 let payloadsAtBegin = 0;
 let endUsage: () => Usage = startUsage();
+const LOOP_LOOK_MS = 1;
+const loopDelay = monitorEventLoopDelay({ resolution: LOOP_LOOK_MS });
 
 const calls = {
   async start(input: AgentInput): Promise<{ port: number }> {
@@ -54,6 +57,8 @@ const calls = {
   begin(): void {
     payloadsAtBegin = running().ingest.status().payloads;
     endUsage = startUsage(postmasterPid);
+    loopDelay.enable();
+    loopDelay.reset();
   },
   /** Payloads taken since `begin`, and how many of all wait to land. */
   taken(): { payloads: number; backlog: number } {
@@ -64,10 +69,12 @@ const calls = {
     };
   },
   /** Resolves once everything that was ever taken has landed. */
-  async landed(): Promise<{ lastLandedAt: number; usage: Usage }> {
+  async landed(): Promise<{ lastLandedAt: number; usage: Usage; loopDelayP99Ms: number }> {
     const { ingest, landings } = running();
     await landings.reaches(ingest.status().payloads, TIMEOUT_MS);
-    return { lastLandedAt: landings.lastLandedAt, usage: endUsage() };
+    // The time from one look to the next: what is beyond the resolution is delay.
+    const loopDelayP99Ms = loopDelay.percentile(99) / 1_000_000 - LOOP_LOOK_MS;
+    return { lastLandedAt: landings.lastLandedAt, usage: endUsage(), loopDelayP99Ms };
   },
   async stop(): Promise<void> {
     const { ingest, drain, buffer } = running();

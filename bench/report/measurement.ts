@@ -30,6 +30,7 @@ export type MetricName =
   | "ackP99Ms"
   | "landP50Ms"
   | "landP99Ms"
+  | "loopDelayP99Ms"
   | "generatorCpuPercent"
   | "rowsPerCommit"
   | "fiftyUpMs"

@@ -32,6 +32,7 @@ const COLUMNS: readonly Column[] = [
   column("ackP99Ms", "ack p99 ms", { decimals: 2 }),
   column("landP50Ms", "landed p50 ms"),
   column("landP99Ms", "landed p99 ms"),
+  column("loopDelayP99Ms", "loop delay p99 ms", { decimals: 1 }),
   column("cpuSecondsPer1000", "CPU s/1000", { decimals: 4 }),
   column("postgresCpuSecondsPer1000", "PG CPU s/1000", { decimals: 4 }),
   column("peakMemoryMib", "peak MiB"),

@@ -10,5 +10,6 @@ export default defineConfig({
     "src/buffer/cli/main.ts",
     "src/ops/index.ts",
     "src/testing.ts",
+    "src/thread.ts",
   ],
 });

@@ -12,6 +12,7 @@
  *
  * @module
  */
+export { AddressFilter, type AddressRules, addressRuleSchema } from "./address-filter.ts";
 export { Backoff, type BackoffOptions } from "./backoff.ts";
 export { CloserStack } from "./closer-stack.ts";
 export type { CloseOptions, Component, ComponentState, Health, StartOptions } from "./component.ts";

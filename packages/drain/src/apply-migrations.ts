@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { messageOf, MillraceError } from "@millrace/core";
+import { messageOf, MillraceError } from "@millrace/core/thread";
 import type { Client } from "pg";
 import { BOOKKEEPING_STATEMENTS } from "./schema/bookkeeping.ts";
 import { tableStatements } from "./schema/ddl.ts";

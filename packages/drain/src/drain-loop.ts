@@ -1,5 +1,10 @@
-import { Backoff, messageOf, sleep } from "@millrace/core";
-import type { ClaimedBatch, ClaimSession } from "@millrace/core/buffer";
+import {
+  Backoff,
+  type ClaimedBatch,
+  type ClaimSession,
+  messageOf,
+  sleep,
+} from "@millrace/core/thread";
 import type { WorkerPermits } from "./adaptive/worker-permits.ts";
 import type { BatchLimits, WorkerMessage, WorkerPhase } from "./messages.ts";
 import { forgetMigrations, migrateWith } from "./apply-migrations.ts";
@@ -19,6 +24,8 @@ import { classifyFailure, isMissingObject } from "./write/sqlstate.ts";
 const IDLE_POLL_MS = 25;
 /** How often a worker without a permit looks for one, in milliseconds. */
 const REST_POLL_MS = 100;
+/** After a batch that took long, for whatever reason, in milliseconds. */
+const MAX_REST_MS = 2_000;
 /** How often the ledger and the rollups are pruned, in milliseconds. */
 const PRUNE_INTERVAL_MS = 60_000;
 /** Threads that a batch may kill before its payloads are landed one noted suspect at a time. */
@@ -79,7 +86,11 @@ export class DrainLoop {
       const batch = await this.#onBuffer(() => this.#nextBatch());
       if (batch === "given up") break;
       if (batch !== undefined) {
-        if (!(await this.#land(batch))) break;
+        const startedAt = performance.now();
+        const hasLanded = await this.#land(batch);
+        batch.payloads.free?.();
+        if (!hasLanded) break;
+        await this.#giveWay(performance.now() - startedAt);
         continue;
       }
       if (this.#draining.signal.aborted) {
@@ -110,6 +121,13 @@ export class DrainLoop {
     this.#enter("resting");
     await sleep(REST_POLL_MS, signal);
     return true;
+  }
+
+  /** Leaves PostgreSQL to others, for as long as the pool's manners ask for after so much work. */
+  async #giveWay(workedMs: number): Promise<void> {
+    const { permits } = this.#options;
+    const restMs = Math.min(MAX_REST_MS, workedMs * permits.restShare);
+    if (restMs > 0) await sleep(restMs, this.#draining.signal);
   }
 
   #nextBatch(): ClaimedBatch | undefined {

@@ -28,12 +28,12 @@ import {
   type ResolvedDrainPoolOptions,
 } from "./drain-options.ts";
 import type { WorkerInput, WorkerMessage, WorkerPhase } from "./messages.ts";
+import { MaintenanceLog } from "./partitions/maintenance-log.ts";
+import { publishMaintenanceMetrics } from "./partitions/maintenance-metrics.ts";
 import {
   addMaintenance,
   createMaintenanceCounts,
   type MaintenanceCounts,
-  MaintenanceLog,
-  publishMaintenanceMetrics,
 } from "./partitions/maintenance-report.ts";
 import { count, createCounters, type DrainCounters } from "./pool/drain-counters.ts";
 import { publishDrainMetrics } from "./pool/drain-metrics.ts";
@@ -248,11 +248,13 @@ class ThreadPool extends LifecycleComponent implements DrainPool {
         path: buffer.options.path,
         durability: buffer.options.durability,
         owner: owner.owner,
+        turns: owner.turns,
         worker,
         destination,
         schema: drainSchema,
         limits: { batchBytes, batchWaitMs, maxInflatedBytes },
         permits: this.#tuner.permits.memory,
+        polite: this.options.polite,
         lockTimeoutMs: lockTimeoutFor(this.options.stallMs),
         heapMib: workerHeapMib,
         breakerRows: this.options.breakerRows,

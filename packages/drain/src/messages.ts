@@ -16,12 +16,16 @@ export interface WorkerInput {
   path: string;
   durability: "process" | "power";
   owner: string;
+  /** Memory by which claims and appends take turns. */
+  turns: SharedArrayBuffer;
   worker: number;
   destination: PostgresDestination;
   schema: DrainSchema;
   limits: BatchLimits;
   /** Memory of the pool's permits. */
   permits: SharedArrayBuffer;
+  /** Whether other threads of the machine go first. */
+  polite: boolean;
   /** How long a batch may wait for a lock, in milliseconds. */
   lockTimeoutMs: number;
   heapMib: number;

@@ -1,4 +1,4 @@
-import { messageOf } from "@millrace/core";
+import { messageOf } from "@millrace/core/thread";
 import type { Client } from "pg";
 import { pruneAlerts } from "./alerts/prune-alerts.ts";
 import { pruneAudit } from "./audit/prune-audit.ts";

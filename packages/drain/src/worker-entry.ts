@@ -4,7 +4,8 @@
  * @module
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { ClaimSession } from "@millrace/core/buffer";
+import { ClaimSession } from "@millrace/core/thread";
+import { lowerThreadPriority } from "./adaptive/thread-priority.ts";
 import { WorkerPermits } from "./adaptive/worker-permits.ts";
 import { ScannedPayloads } from "./batch/scanned-payloads.ts";
 import { segmentLimits } from "./batch/segment-limits.ts";
@@ -21,12 +22,13 @@ import { TableBreakers } from "./write/table-breaker.ts";
 const ALIVE_INTERVAL_MS = 2_000;
 
 const input = workerData as WorkerInput;
-const { path, durability, owner, worker, destination, schema, limits, heapMib } = input;
+const { path, durability, owner, turns, worker, destination, schema, limits, heapMib } = input;
 const port = parentPort;
 if (port === null) throw new Error("@millrace/drain/worker is a worker thread's entry");
 
+if (input.polite) lowerThreadPriority();
 const report = (message: WorkerMessage) => port.postMessage(message);
-const session = new ClaimSession({ path, owner, worker, durability });
+const session = new ClaimSession({ path, owner, worker, durability, turns });
 const router = compileRouter(schema);
 const loop = new DrainLoop({
   session,

@@ -13,7 +13,8 @@ local job = rcall("HMGET", jobKey, "timestamp", "finishedOn", "ats", "gt", "gm",
 if not job[1] or job[2] then return 0 end
 if not job[6] then rcall("HSET", jobKey, "cx", "1") end
 if rcall("LPOS", B .. "active", id) then
-  rcall(ARGV[6], ARGV[5], id)
+  -- With the time that tells it from a later task of the same id.
+  rcall(ARGV[6], ARGV[5], job[1] .. ":" .. id)
   return 2
 end
 if job[4] and job[5] and (tonumber(job[3]) or 0) == 0 then

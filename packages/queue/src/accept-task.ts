@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { assertNewTask } from "./check-new-task.ts";
 import { queueError } from "./errors.ts";
 import type { AddedTask, NewTask } from "./new-task.ts";
 import type { ResolvedQueueOptions } from "./queue-options.ts";
@@ -18,13 +19,14 @@ export interface AcceptedTask {
 /**
  * Checks a new task and hands it to `store`, in a span of its own.
  *
- * @throws {@link MillraceError} `QUEUE_INPUT_INVALID`, `QUEUE_TENANT_UNKNOWN` and what `store` throws.
+ * @throws {@link MillraceError} `CONFIG_INVALID`, `QUEUE_INPUT_INVALID`, `QUEUE_TENANT_UNKNOWN` and what `store` throws.
  */
 export async function acceptTask(
   options: ResolvedQueueOptions,
   task: NewTask<unknown>,
   store: (accepted: AcceptedTask) => Promise<AddedTask>,
 ): Promise<AddedTask> {
+  assertNewTask(task);
   const checked = await validate(options.input, task.data);
   if ("problems" in checked) {
     throw queueError(

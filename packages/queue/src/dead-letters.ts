@@ -1,6 +1,7 @@
 import type { Job, Queue as BullmqQueue } from "bullmq";
+import { isTaskId } from "./check-new-task.ts";
 import { queueError } from "./errors.ts";
-import { isTaskEnvelope } from "./task.ts";
+import { isTaskEnvelope, redriven, type TaskEnvelope } from "./task.ts";
 
 /** A task that failed for good. */
 export interface DeadLetter {
@@ -35,11 +36,13 @@ export interface DeadLetterSource {
   partitions: () => readonly BullmqQueue[];
   /** Runs a failed task again where its tenant lives now. @returns false when it is there already. */
   adopt: (job: Job) => Promise<boolean>;
+  /** Takes off a failed task what its runs left, and stores its data. @returns false when it is no longer failed. */
+  renew: (job: Job, data: TaskEnvelope) => Promise<boolean>;
 }
 
-export function createDeadLetters({ partitions, adopt }: DeadLetterSource): DeadLetters {
+export function createDeadLetters({ partitions, adopt, renew }: DeadLetterSource): DeadLetters {
   const find = async (taskId: string): Promise<Job> => {
-    for (const queue of partitions()) {
+    for (const queue of isTaskId(taskId) ? partitions() : []) {
       const job = await queue.getJob(taskId);
       if (job && (await job.isFailed())) return job;
     }
@@ -57,6 +60,9 @@ export function createDeadLetters({ partitions, adopt }: DeadLetterSource): Dead
     },
     async redrive(taskId) {
       const job = await find(taskId);
+      const data = redriven(job.data as TaskEnvelope);
+      if (!(await renew(job, data))) throw noDeadLetter(taskId);
+      job.data = data;
       if (await adopt(job)) return;
       // The start count goes on: it fences one execution against another.
       await job.retry("failed", { resetAttemptsMade: true });

@@ -1,5 +1,5 @@
 import type { Queue } from "./queue.ts";
-import type { DesiredWorkersOptions } from "./queue-status.ts";
+import { assertDesiredWorkersOptions, type DesiredWorkersOptions } from "./queue-status.ts";
 
 /** What the endpoint answers: a number for each role, and all of them together. */
 export interface DesiredWorkersAnswer {
@@ -13,11 +13,13 @@ export interface DesiredWorkersAnswer {
  * some queues keep busy. Check first who asks.
  *
  * @returns a handler for GET; other methods are answered with 405, a Redis that is away with 503.
+ * @throws {@link MillraceError} `CONFIG_INVALID` for bad options.
  */
 export function desiredWorkersEndpoint(
   queues: readonly Queue[],
   options: DesiredWorkersOptions,
 ): (request: Request) => Promise<Response> {
+  assertDesiredWorkersOptions(options);
   return async (request) => {
     if (request.method !== "GET") return new Response(undefined, { status: 405 });
     try {

@@ -31,6 +31,7 @@ export {
   createCallbacks,
 } from "./callbacks/callbacks.ts";
 export type { CallbacksOptions } from "./callbacks/callbacks-options.ts";
+export type { ScheduleTime } from "./check-schedule.ts";
 export type { DeadLetter, DeadLetters } from "./dead-letters.ts";
 export { type DesiredWorkersAnswer, desiredWorkersEndpoint } from "./desired-workers-endpoint.ts";
 export type { QueueErrorCode } from "./errors.ts";
@@ -87,7 +88,6 @@ export {
   type Scheduler,
   type SchedulerOptions,
   schedulerOptionsSchema,
-  type ScheduleTime,
 } from "./scheduler.ts";
 export type { StandardSchema } from "./standard-schema.ts";
 export type { TaskPriority } from "./task.ts";

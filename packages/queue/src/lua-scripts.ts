@@ -15,6 +15,7 @@ const GATE_SCRIPTS = [
   "mark-moved",
   "reconcile",
   "register-callback",
+  "renew",
   "restage",
   "resume",
   "settle",

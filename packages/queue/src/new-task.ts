@@ -8,12 +8,12 @@ export interface NewTask<Input> {
   priority?: TaskPriority | undefined;
   /**
    * Id of the task; adding it again while it is kept changes nothing. Must not be a whole number, nor
-   * contain a colon. @default a random UUID
+   * contain a colon, nor be what BullMQ calls one of its own keys, such as `meta`. @default a random UUID
    */
   jobId?: string | undefined;
-  /** Not before this many milliseconds from now. @default 0 */
+  /** Not before this many milliseconds from now; 0 or less is at once. @default 0 */
   delayMs?: number | undefined;
-  /** One task per key and window, whatever their ids, also after the first has finished and gone. */
+  /** One task per key and window, whatever their ids, also after the first has finished and gone; in whole milliseconds. */
   deduplication?: { key: string; windowMs: number } | undefined;
   /** Tries, the first included. @default the queue's */
   attempts?: number | undefined;

@@ -10,6 +10,7 @@ import type { ResolvedQueueOptions } from "./queue-options.ts";
 import { throughSlotMove } from "./slot-move.ts";
 import { PRIORITIES, type TaskEnvelope } from "./task.ts";
 import { monthOf } from "./tenants/month.ts";
+import { PUT_OFF_FIELD } from "./worker/start-limit.ts";
 
 interface ProducerParts {
   options: ResolvedQueueOptions;
@@ -21,9 +22,6 @@ interface ProducerParts {
   /** Where deduplication windows are kept: they outlive a tenant's move to another partition. */
   roleKeys: GateKeys;
 }
-
-/** Ids that BullMQ refuses (whole numbers, colons), with its own error. */
-const NEEDS_BULLMQ = /^-?\d+$|:/;
 
 const REMOVED_WHEN_REFUSED: ReadonlySet<StageOutcome> = new Set([
   "tenant-disabled",
@@ -94,7 +92,7 @@ export class Producer {
       dueAt: task.delayMs === undefined ? undefined : now + task.delayMs,
       month: monthOf(now, allocation.timezone),
     };
-    if (task.parent === undefined && !NEEDS_BULLMQ.test(taskId)) {
+    if (task.parent === undefined) {
       const outcome = await gate.add({
         ...request,
         name: options.role,
@@ -153,7 +151,8 @@ export class Producer {
     );
     await job.addJob(bullmqClient, {});
     // The start count goes on: it fences one execution against another.
-    await gate.client.hset(`${gate.keys.bullmq}${taskId}`, "ats", from.attemptsStarted);
+    const starts = from.attemptsStarted;
+    await gate.client.hset(`${gate.keys.bullmq}${taskId}`, "ats", starts, PUT_OFF_FIELD, starts);
     await gate.stage({ tenantId, jobId: taskId, limits });
     await from.remove();
   }

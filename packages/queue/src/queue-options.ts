@@ -1,5 +1,6 @@
 import type { Logger, MetricsRegistry } from "@millrace/core";
 import * as z from "zod";
+import { LONGEST_TIMER_MS } from "./longest-timer.ts";
 import type { RedisConnectionInput } from "./redis-client.ts";
 import type { StandardSchema } from "./standard-schema.ts";
 import type { TenantStore } from "./tenants/tenant-store.ts";
@@ -79,7 +80,7 @@ export const queueOptionsSchema = z.strictObject({
     .union([z.literal("strict"), z.strictObject({ urgent: weight, normal: weight, batch: weight })])
     .default({ urgent: 16, normal: 4, batch: 1 }),
   allowEviction: z.boolean().default(false),
-  depthIntervalMs: z.int().nonnegative().default(10_000),
+  depthIntervalMs: z.int().nonnegative().max(LONGEST_TIMER_MS).default(10_000),
   logger: z.custom<Logger>().optional(),
   metrics: z.custom<MetricsRegistry>().optional(),
 });

@@ -1,3 +1,5 @@
+import { parseOptions } from "@millrace/core";
+import * as z from "zod";
 import type { TenantDepth } from "./gate/gate.ts";
 
 /** Depth of a queue. */
@@ -67,6 +69,12 @@ export interface DesiredWorkersOptions {
   max?: number | undefined;
 }
 
+const desiredWorkersOptionsSchema = z.strictObject({
+  concurrency: z.number().positive(),
+  min: z.number().nonnegative().optional(),
+  max: z.union([z.number().nonnegative(), z.literal(Number.POSITIVE_INFINITY)]).optional(),
+});
+
 /** Tasks that could run now: what a tenant has staged beyond its cap does not count. */
 function admissibleTasks(tenants: readonly TenantDepth[]): number {
   let tasks = 0;
@@ -77,10 +85,17 @@ function admissibleTasks(tenants: readonly TenantDepth[]): number {
   return tasks;
 }
 
+/** @throws {@link MillraceError} `CONFIG_INVALID` for numbers that give no number of workers. */
+export function assertDesiredWorkersOptions(options: DesiredWorkersOptions): void {
+  parseOptions(desiredWorkersOptionsSchema, options, "desiredWorkers");
+}
+
 /** How many worker processes the admissible backlog keeps busy. */
 export function desiredWorkers(
   tenants: readonly TenantDepth[],
-  { concurrency, min = 0, max = Number.POSITIVE_INFINITY }: DesiredWorkersOptions,
+  options: DesiredWorkersOptions,
 ): number {
+  assertDesiredWorkersOptions(options);
+  const { concurrency, min = 0, max = Number.POSITIVE_INFINITY } = options;
   return Math.min(max, Math.max(min, Math.ceil(admissibleTasks(tenants) / concurrency)));
 }

@@ -76,7 +76,7 @@ export interface Queue<Input = unknown, Output = unknown> extends Component {
   /**
    * Adds a task; it runs when its tenant may run one more.
    *
-   * @throws {@link MillraceError} `QUEUE_INPUT_INVALID`, `QUEUE_TENANT_UNKNOWN`,
+   * @throws {@link MillraceError} `CONFIG_INVALID`, `QUEUE_INPUT_INVALID`, `QUEUE_TENANT_UNKNOWN`,
    * `QUEUE_TENANT_DISABLED`, `QUEUE_QUOTA_EXCEEDED`, `QUEUE_STAGED_FULL`, `QUEUE_JOB_ID_TAKEN`,
    * `QUEUE_TENANT_MOVING`, `QUEUE_CLOSED`: the task was not added.
    */
@@ -157,6 +157,7 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
     this.deadLetters = createDeadLetters({
       partitions: () => this.partitions.map(({ bullmq }) => bullmq),
       adopt: (job) => this.#running().partitions.adopt(job),
+      renew: (job, data) => this.#running().partitions.renew(job, data),
     });
     this.lifecycle = new Lifecycle({
       name: this.name,

@@ -1,7 +1,6 @@
 import {
   type CloserStack,
   type Component,
-  configInvalid,
   defaultLogger,
   type Health,
   Lifecycle,
@@ -11,6 +10,7 @@ import {
 } from "@millrace/core";
 import { type Job, Queue as BullmqQueue, Worker } from "bullmq";
 import * as z from "zod";
+import { assertSchedule, type ScheduleTime } from "./check-schedule.ts";
 import { queueError } from "./errors.ts";
 import type { NewTask } from "./new-task.ts";
 import type { Queue } from "./queue.ts";
@@ -32,15 +32,13 @@ export const schedulerOptionsSchema = z.strictObject({
   logger: z.custom<Logger>().optional(),
 });
 
-/**
- * When a schedule ticks: by a cron expression of five or six fields in an IANA time zone (UTC by default),
- * or every so many milliseconds.
- */
-export type ScheduleTime = { cron: string; timezone?: string | undefined } | { everyMs: number };
-
 /** Adds tasks by the clock. */
 export interface Scheduler<Input> extends Component {
-  /** Creates or changes a schedule; kept in Redis until removed. */
+  /**
+   * Creates or changes a schedule; kept in Redis until removed.
+   *
+   * @throws {@link MillraceError} `CONFIG_INVALID` for a bad id, time or task.
+   */
   upsert(
     scheduleId: string,
     time: ScheduleTime,
@@ -54,7 +52,7 @@ export interface Scheduler<Input> extends Component {
 /**
  * Creates a scheduler. Any number of processes may run one for the same queue: each tick adds one task,
  * whose id is made of the schedule and the tick. Ticks go through the gate, quotas included; a refused
- * one is logged.
+ * one is logged, and one that Redis kept from being added is tried again.
  *
  * @throws {@link MillraceError} `CONFIG_INVALID` for bad options. `start` throws `QUEUE_CLOSED` when the
  * queue is not running.
@@ -88,7 +86,7 @@ class BullmqScheduler<Input> extends LifecycleComponent implements Scheduler<Inp
     time: ScheduleTime,
     task: Omit<NewTask<Input>, "jobId">,
   ): Promise<void> {
-    assertScheduleId(scheduleId);
+    assertSchedule(scheduleId, time, task);
     const repeat =
       "everyMs" in time
         ? { every: time.everyMs }
@@ -140,12 +138,4 @@ class BullmqScheduler<Input> extends LifecycleComponent implements Scheduler<Inp
       `${this.name} is ${this.state}: use it between start() and close()`,
     );
   }
-}
-
-/** @throws {@link MillraceError} `CONFIG_INVALID` for what cannot name a schedule. */
-export function assertScheduleId(scheduleId: string): void {
-  if (/^[\w.-]{1,128}$/.test(scheduleId)) return;
-  throw configInvalid("scheduler.upsert", [
-    { path: "scheduleId", problem: "expected 1 to 128 letters, digits, _ . or -" },
-  ]);
 }

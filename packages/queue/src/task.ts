@@ -13,6 +13,8 @@ export interface TaskEnvelope {
   traceparent?: string | undefined;
   /** Names that every log line of the task carries. */
   labels?: Record<string, string> | undefined;
+  /** How often it was run again out of the dead letters. */
+  redrives?: number | undefined;
 }
 
 /** True for what {@link TaskEnvelope} describes; anything else came from outside. */
@@ -24,4 +26,9 @@ export function isTaskEnvelope(value: unknown): value is TaskEnvelope {
     typeof value.tenantId === "string" &&
     "data" in value
   );
+}
+
+/** What a dead letter carries when it is run again. */
+export function redriven(envelope: TaskEnvelope): TaskEnvelope {
+  return { ...envelope, redrives: (envelope.redrives ?? 0) + 1 };
 }

@@ -1,8 +1,6 @@
 import {
-  type CloserStack,
   defaultLogger,
   defaultMetrics,
-  type Health,
   Lifecycle,
   type Logger,
   TypedEmitter,
@@ -10,30 +8,22 @@ import {
 import { ManagementApi } from "./api/management-api.ts";
 import { Autoscalers } from "./autoscale/autoscalers.ts";
 import type { AutoscaleDecision } from "./autoscale/decision.ts";
-import { ConnectionWatch } from "./listener/connection-watch.ts";
-import { warnAboutReusePort } from "./listener/reuse-port.ts";
 import { essentialFailure, isAllOver } from "./end-conditions.ts";
 import { EventJournal } from "./event-journal.ts";
-import { type Explanation, explainInstance, explainProcess } from "./explain.ts";
 import { Fleet } from "./fleet.ts";
 import { timeoutSignal } from "./host/clock.ts";
 import type { SupervisorHost } from "./host/supervisor-host.ts";
-import { launchAll, stopAll } from "./launch-order.ts";
 import { LaunchContexts } from "./launch-contexts.ts";
-import type { LogEntry } from "./logs/log-ring.ts";
 import { MemoryWatch } from "./memory-watch.ts";
-import type { HookStage } from "./options/hook-options.ts";
 import type { ProcessPatch } from "./options/merge-process-options.ts";
 import type { HostCapacity } from "./cgroup/host-capacity.ts";
 import { parseSupervisorOptions } from "./options/parse-supervisor-options.ts";
 import type { ResolvedSupervisorOptions, SupervisorOptions } from "./options/supervisor-options.ts";
 import { instanceVariables, planLaunch } from "./process/launch-plan.ts";
 import { LaunchTurns } from "./process/launch-turns.ts";
-import { fillHooks } from "./process/fill-hooks.ts";
-import { type HookRun, runHooks } from "./process/hooks.ts";
 import type { InstanceServices } from "./process/instance-services.ts";
 import type { ProcessSpec } from "./process/process-spec.ts";
-import { type Readiness, ReadyFile, readReadiness } from "./readiness.ts";
+import { ReadyFile } from "./readiness.ts";
 import { ReadyWait } from "./ready-wait.ts";
 import { RunHistory } from "./run-history.ts";
 import { RestartBudget } from "./process/restart-budget.ts";
@@ -47,8 +37,8 @@ import { StateKeeper } from "./state/state-keeper.ts";
 import { type InstanceChange, type SupervisorEvents } from "./supervisor-events.ts";
 import { SupervisorMetrics } from "./supervisor-metrics.ts";
 import { SupervisorReports } from "./supervisor-reports.ts";
-import { OperationTracing } from "./tracing.ts";
-import { describeProcess, type ProcessStatus } from "./supervisor-status.ts";
+import { SupervisorPhases } from "./supervisor-phases.ts";
+import { SupervisorViews } from "./supervisor-views.ts";
 
 const JOURNAL_CAPACITY = 1_000;
 const ESSENTIAL_GRACE_MS = 10_000;
@@ -65,6 +55,8 @@ export class SupervisorCore {
   readonly runs: RunHistory;
   readonly logger: Logger;
   readonly capacity: HostCapacity;
+  readonly views: SupervisorViews;
+  readonly phases: SupervisorPhases;
   readonly #host: SupervisorHost;
   readonly #contexts: LaunchContexts;
   readonly #memory: MemoryWatch;
@@ -75,12 +67,8 @@ export class SupervisorCore {
   readonly #autoscalers: Autoscalers;
   readonly #state: StateKeeper | undefined;
   readonly #api: ManagementApi;
-  /** Stops what would start processes by itself. */
-  #closeFirst: () => void = () => {};
   readonly #readyFile: ReadyFile | undefined;
   readonly #readyWait: ReadyWait;
-  apiUrl: string | undefined;
-  #acceptsWork = true;
 
   constructor(input: SupervisorOptions, host: SupervisorHost) {
     const { clock } = host;
@@ -152,36 +140,46 @@ export class SupervisorCore {
         opinions: () => this.#autoscalers.opinions(),
       },
     );
+    this.views = new SupervisorViews({
+      fleet: this.fleet,
+      journal: this.journal,
+      schedules: this.schedules,
+      readyProcesses: this.options.ready.processes,
+      state: () => this.lifecycle.state,
+      usage: (instance) => this.#memory.usage(instance),
+      decisions: () => this.decisions(),
+    });
     this.#api = new ManagementApi(this, this.options.api);
+    this.phases = new SupervisorPhases({
+      options: this.options,
+      env: this.env,
+      host,
+      logger: this.logger,
+      events: this.events,
+      reports: this.#reports,
+      metrics: this.#metrics,
+      state: this.#state,
+      contexts: this.#contexts,
+      fleet: this.fleet,
+      schedules: this.schedules,
+      memory: this.#memory,
+      autoscalers: this.#autoscalers,
+      api: this.#api,
+      readyFile: this.#readyFile,
+      updateReadyFile: () => this.#updateReadyFile(),
+    });
     this.lifecycle = new Lifecycle({
       name: "supervisor",
       setTimeout: (callback, delayMs) => clock.setTimeout(callback, delayMs),
-      open: (closers, signal) => this.#open(closers, signal),
-      drain: (signal) => this.#drain(signal),
+      open: (closers, signal) => this.phases.open(closers, signal),
+      drain: (signal) => this.phases.drain(signal),
     });
   }
 
   /** Whether it may still be told to change something: not once it stops, whatever its state. */
   get acceptsWork(): boolean {
     const { state } = this.lifecycle;
-    return this.#acceptsWork && (state === "running" || state === "starting");
-  }
-
-  statuses(): ProcessStatus[] {
-    return [...this.fleet.processes.keys()].map((name) => this.statusOf(name));
-  }
-
-  statusOf(name: string): ProcessStatus {
-    return describeProcess(this.fleet.process(name), (instance) => this.#memory.usage(instance));
-  }
-
-  health(): Health {
-    const sick = this.statuses().filter(({ state }) => state === "degraded" || state === "failed");
-    if (sick.length === 0) return { healthy: true };
-    return {
-      healthy: false,
-      reason: sick.map(({ name, state }) => `${name} is ${state}`).join("; "),
-    };
+    return this.phases.acceptsWork && (state === "running" || state === "starting");
   }
 
   rollout(name: string, patch?: ProcessPatch): Operation {
@@ -198,37 +196,9 @@ export class SupervisorCore {
     );
   }
 
-  readiness(): Readiness {
-    const isUp = this.lifecycle.state === "running" || this.lifecycle.state === "starting";
-    if (!isUp) return { ready: false, waitingFor: [`the supervisor is ${this.lifecycle.state}`] };
-    return readReadiness(this.fleet, this.options.ready.processes);
-  }
-
-  explain(name: string): Explanation {
-    const { process, instance } = this.fleet.resolve(name);
-    const sources = {
-      operations: this.fleet.operationsOf(process.name),
-      decision: this.decisions().findLast((decision) => decision.process === process.name),
-      events: this.journal.since(0),
-      schedule: this.schedules.find(process.name),
-    };
-    return instance === undefined
-      ? explainProcess(process, sources)
-      : explainInstance(process, instance, sources);
-  }
-
   #updateReadyFile(): void {
     if (this.#readyFile === undefined) return;
-    this.#readyFile.set(this.readiness().ready);
-  }
-
-  logs(name: string, limit = 100): LogEntry[] {
-    const { process, instance } = this.fleet.resolve(name);
-    const sources = instance === undefined ? process.all : [instance];
-    return sources
-      .flatMap((one) => one.log.ring.newest(limit))
-      .toSorted((left, right) => (left.time < right.time ? -1 : Number(left.time > right.time)))
-      .slice(-limit);
+    this.#readyFile.set(this.views.readiness().ready);
   }
 
   wake(name: string): Promise<void> {
@@ -244,6 +214,10 @@ export class SupervisorCore {
     return (this.options.metrics ?? defaultMetrics).metrics();
   }
 
+  countRefusal(reason: string): void {
+    this.#metrics.countApiRefusal(reason);
+  }
+
   fetch(request: Request): Promise<Response> {
     return this.#api.fetch(request);
   }
@@ -251,86 +225,6 @@ export class SupervisorCore {
   whenReady(name: string | undefined, timeoutMs: number): Promise<void> {
     const names = name === undefined ? [...this.fleet.processes.keys()] : [name];
     return this.#readyWait.until(names, timeoutMs);
-  }
-
-  async #open(closers: CloserStack, signal: AbortSignal): Promise<void> {
-    this.#metrics.open();
-    closers.push(() => this.#metrics.close());
-    const tracing = await OperationTracing.open(this.events);
-    closers.push(() => tracing?.close());
-    this.#host.guardian.start();
-    closers.push(() => this.#host.guardian.close());
-    if (this.#state !== undefined) {
-      this.#state.open(this.logger);
-      closers.push(() => this.#state?.close());
-    }
-    warnAboutReusePort(this.fleet, this.logger);
-    await this.#runHooks("preStart", signal);
-    await this.#contexts.openListeners(this.fleet.processes.values());
-    closers.push(() => this.#contexts.close());
-    if (this.options.api !== undefined) {
-      const server = await this.#api.listen();
-      this.apiUrl = server.url;
-      closers.push(() => server.close());
-    }
-    // When the start fails half-way, what was started must not stay.
-    closers.push(() => this.#stopEverything(AbortSignal.abort()));
-    this.#state?.adopt(this.fleet, (process, instance, pid) =>
-      this.#reports.emit("instance:adopted", { process, instance, pid }),
-    );
-    await launchAll(this.fleet, {
-      staysStopped: (process) => this.#state?.staysStopped(process) === true,
-      scaleOf: (process, configured) => this.#state?.desired(process.name, configured),
-      env: this.env,
-      capacity: this.capacity,
-      dependencyTimeoutMs: this.options.dependencyTimeoutMs,
-      signal,
-    });
-    this.schedules.start();
-    closers.push(() => this.schedules.stop());
-    this.#updateReadyFile();
-    closers.push(() => this.#readyFile?.set(false));
-    const { clock } = this.#host;
-    const sampling = clock.setInterval(() => this.#memory.sample(), this.options.sampleIntervalMs);
-    sampling.unref();
-    closers.push(() => sampling.close());
-    const connections = new ConnectionWatch(this.fleet, this.#contexts.listeners, clock);
-    connections.start();
-    closers.push(() => connections.stop());
-    this.#closeFirst = () => connections.stop();
-    this.#autoscalers.start();
-    closers.push(() => this.#autoscalers.close());
-    await this.#runHooks("postStart", signal);
-  }
-
-  #runHooks(stage: HookStage, signal: AbortSignal): Promise<void> {
-    const place = { env: this.env, cwd: undefined, uid: undefined, gid: undefined };
-    const owner = {
-      process: undefined,
-      instance: undefined,
-      place,
-      onHook: (run: HookRun) => this.#reports.onHook(run),
-      host: this.#host,
-    };
-    return runHooks(stage, fillHooks(this.options.hooks[stage], this.env), owner, signal);
-  }
-
-  async #drain(signal: AbortSignal): Promise<void> {
-    this.#acceptsWork = false;
-    await this.#runHooks("preStop", signal).catch(() => {});
-    this.schedules.stop();
-    this.#closeFirst();
-    this.#readyFile?.set(false);
-    await this.#autoscalers.close();
-    await this.#stopEverything(signal);
-    await this.#runHooks("postStop", signal).catch(() => {});
-  }
-
-  async #stopEverything(force: AbortSignal): Promise<void> {
-    this.#acceptsWork = false;
-    // A start that failed half-way comes here without having been drained.
-    this.schedules.stop();
-    await stopAll(this.fleet, force);
   }
 
   #services(spec: ProcessSpec): InstanceServices {
@@ -373,7 +267,7 @@ export class SupervisorCore {
 
   async #endWith(error: Error): Promise<void> {
     const { signal, timer } = timeoutSignal(this.#host.clock, ESSENTIAL_GRACE_MS);
-    await this.#drain(signal);
+    await this.phases.drain(signal);
     timer.close();
     await this.lifecycle.fail(error);
   }

@@ -30,6 +30,7 @@ export class SupervisorMetrics {
   readonly #sources: MetricSources;
   readonly #scaleEvents = new LabelledCounts();
   readonly #hookRuns = new LabelledCounts();
+  readonly #apiRefusals = new LabelledCounts();
   readonly #withdraw: Array<() => void> = [];
   readonly #prefix: string;
   #rollouts: PublishedHistogram | undefined;
@@ -113,6 +114,15 @@ export class SupervisorMetrics {
       },
       () => this.#hookRuns.samples(),
     );
+    this.#publish(
+      {
+        type: "counter",
+        name: "millrace_api_refusals_total",
+        help: "Requests to the management API that were refused for who sent them, or how many.",
+        labelNames: ["reason"],
+      },
+      () => this.#apiRefusals.samples(),
+    );
     this.#gauge(
       "millrace_autoscaler_desired",
       "Instances that each input of an autoscaler wants.",
@@ -148,6 +158,10 @@ export class SupervisorMetrics {
 
   countHook(process: string, stage: string, outcome: string): void {
     this.#hookRuns.add({ process, stage, outcome });
+  }
+
+  countApiRefusal(reason: string): void {
+    this.#apiRefusals.add({ reason });
   }
 
   observeRollout(process: string, outcome: string, seconds: number): void {

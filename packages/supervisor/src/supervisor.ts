@@ -107,6 +107,14 @@ export interface Supervisor extends Component {
     after?: number | undefined;
     signal?: AbortSignal | undefined;
   }): AsyncGenerator<JournalEntry>;
+  /**
+   * Lets the program end although the supervisor runs. It ends as if the supervisor had been killed:
+   * nothing is drained, and `onSupervisorDeath` decides about each child. A start or a `close` that
+   * is under way is still finished. Whoever waits for an operation calls `ref` first.
+   */
+  unref(): void;
+  /** Keeps the program alive until the supervisor has ended, as it does from the start. */
+  ref(): void;
   on<Name extends keyof SupervisorEvents>(
     event: Name,
     listener: Listener<SupervisorEvents[Name]>,
@@ -155,17 +163,17 @@ export function createSupervisorOn(host: SupervisorHost, options: SupervisorOpti
     start: (startOptions?: StartOptions) => core.lifecycle.start(startOptions),
     close: (closeOptions?: CloseOptions) => core.lifecycle.close(closeOptions),
     closed: core.lifecycle.closed,
-    health: (): Health => core.health(),
+    health: (): Health => core.views.health(),
     [Symbol.asyncDispose]: () => core.lifecycle.close(),
     status: () => {
-      const processes = core.statuses();
+      const processes = core.views.statuses();
       return {
         processes,
         instances: processes.reduce((sum, { scale }) => sum + scale, 0),
-        apiUrl: core.apiUrl,
+        apiUrl: core.phases.apiUrl,
       };
     },
-    process: (name) => core.statusOf(name),
+    process: (name) => core.views.statusOf(name),
     scale: (name, target, steps) => running().fleet.scale(name, target, steps),
     startProcess: (name) => running().fleet.start(name),
     stopProcess: (name) => running().fleet.stop(name),
@@ -174,20 +182,22 @@ export function createSupervisorOn(host: SupervisorHost, options: SupervisorOpti
     rollback: (name) => running().rollback(name),
     canary: (name, canaryOptions) => running().canary(name, canaryOptions),
     operation: (id) => core.fleet.operation(id),
-    explain: (name) => core.explain(name),
+    explain: (name) => core.views.explain(name),
     schedules: () => core.schedules.statuses(),
     triggerSchedule: (name) => ({ ...running().schedules.of(name).trigger("manual") }),
     pauseSchedule: (name) => running().schedules.of(name).pause(),
     resumeSchedule: (name) => running().schedules.of(name).resume(),
     scheduleHistory: (name) => core.schedules.of(name).history,
     runs: (name) => core.runs.of(core.fleet.process(name).name),
-    readiness: () => core.readiness(),
-    logs: (name, limit) => core.logs(name, limit),
+    readiness: () => core.views.readiness(),
+    logs: (name, limit = 100) => core.views.logs(name, limit),
     wake: (name) => running().wake(name),
     decisions: () => core.decisions(),
     whenReady: (name, { timeoutMs = 30_000 } = {}) => running().whenReady(name, timeoutMs),
     fetch: (request) => core.fetch(request),
     events: ({ after, signal } = {}) => core.journal.follow(after, untilEnd(core, signal)),
+    unref: () => core.phases.hold.want(false),
+    ref: () => core.phases.hold.want(true),
     on: (event, listener) => core.events.on(event, listener),
   };
 }

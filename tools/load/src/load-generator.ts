@@ -5,12 +5,13 @@ import type { LoadResult } from "./load-tally.ts";
 
 /**
  * How payloads are sent: `one-shot` opens a connection for each, as the official client does;
- * `pipelined` keeps connections with `window` frames under way on each; `http` keeps connections with
+ * `pipelined` keeps connections with `window` frames under way on each, or sends `ratePerSecond` on all of
+ * them together and no more than that under way; `http` keeps connections with
  * one request under way on each, of as many records.
  */
 export type LoadClient =
   | { kind: "one-shot" }
-  | { kind: "pipelined"; window: number }
+  | { kind: "pipelined"; window: number; ratePerSecond?: number | undefined }
   | { kind: "http"; records: number; format: "json" | "ndjson" };
 
 /** What a load generator is told. */
@@ -28,7 +29,7 @@ export interface LoadInput {
 
 export type LoadReply = { result: LoadResult } | { error: string };
 
-/** A process that sends payloads as fast as they are answered. */
+/** A process that sends payloads as fast as they are answered, or as it was told to. */
 export interface LoadGenerator {
   /** Makes load for {@link LoadInput.seconds}; one load at a time. */
   run(input: LoadInput): Promise<LoadResult>;

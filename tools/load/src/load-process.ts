@@ -35,7 +35,16 @@ async function run(input: LoadInput): Promise<LoadResult> {
       case "one-shot":
         return runOneShotLoad(target, payloads, tally);
       case "pipelined":
-        return runPipelinedLoad({ ...target, window: client.window }, payloads, tally);
+        return runPipelinedLoad(
+          {
+            ...target,
+            window: client.window,
+            ratePerSecond:
+              client.ratePerSecond === undefined ? undefined : client.ratePerSecond / connections,
+          },
+          payloads,
+          tally,
+        );
       case "http":
         return runHttpLoad({ ...target, ...client, token }, payloads, tally);
       default:

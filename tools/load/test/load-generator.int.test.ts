@@ -83,3 +83,21 @@ describe.each(clients)("a $client.kind load", ({ client, connections }) => {
     expect(result.refused + result.unanswered).toBe(result.sent);
   });
 });
+
+it("a pipelined load with a rate sends no more than that, and gets an answer to each", async () => {
+  const { port, payloads } = await listenWith("2:OK");
+  generator = startLoadGenerator();
+  const result = await generator.run({
+    host: "127.0.0.1",
+    token: "secret",
+    run: "test",
+    port,
+    client: { kind: "pipelined", window: 64, ratePerSecond: 400 },
+    connections: 2,
+    seconds: 0.5,
+  });
+
+  expect(result).toMatchObject({ sent: payloads.length, refused: 0, unanswered: 0 });
+  expect(result.acknowledged).toBeGreaterThan(0);
+  expect(result.acknowledged).toBeLessThanOrEqual(200);
+});

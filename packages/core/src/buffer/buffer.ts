@@ -216,7 +216,7 @@ class SqliteBuffer extends LifecycleComponent implements DurableBuffer {
     const { database, bufferId, salvaged } = file;
     this.#bufferId = bufferId;
     if (salvaged !== undefined) this.#reportSalvage(salvaged);
-    const owners = new ClaimOwners(database, this.#logger);
+    const owners = new ClaimOwners(database, group.turns.memory, this.#logger);
     closers.push(() => owners.close());
     const room = new RoomQueue({
       maxBytes: this.options.maxBlockedBytes,

@@ -10,13 +10,15 @@ const BEAT_RETRY_MS = 97;
 /** The owners that this process has registered; says for them that they live. */
 export class ClaimOwners {
   readonly #database: Database;
+  readonly #turns: SharedArrayBuffer;
   readonly #logger: Logger;
   readonly #owners = new Set<string>();
   readonly #heartbeat: NodeJS.Timeout;
   #retry: NodeJS.Timeout | undefined;
 
-  constructor(database: Database, logger: Logger) {
+  constructor(database: Database, turns: SharedArrayBuffer, logger: Logger) {
     this.#database = database;
+    this.#turns = turns;
     this.#logger = logger;
     this.#heartbeat = setInterval(() => this.#beat(), OWNER_HEARTBEAT_MS);
     this.#heartbeat.unref();
@@ -31,6 +33,7 @@ export class ClaimOwners {
     this.#owners.add(owner);
     return {
       owner,
+      turns: this.#turns,
       countCrash: (worker) => {
         if (database.open) write(() => countCrash(database, owner, worker));
       },

@@ -7,6 +7,7 @@ import { type LostPayload, PayloadRows } from "./payload-rows.ts";
 import { purge } from "./purge.ts";
 import { withReserve } from "./reserve-file.ts";
 import { noteDamage } from "./salvage/damage-mark.ts";
+import { WriteTurns } from "./write-turns.ts";
 
 /** Payloads that one worker has claimed. */
 export interface ClaimedBatch {
@@ -39,6 +40,8 @@ export interface ClaimSessionOptions {
   worker: number;
   /** Whether settling a claim waits for the disk. */
   durability: "process" | "power";
+  /** Shared memory by which this session and the buffer's appends take turns, from the owner. */
+  turns?: SharedArrayBuffer | undefined;
 }
 
 interface ClaimRow {
@@ -69,13 +72,17 @@ export class ClaimSession {
   readonly #database: Database;
   readonly #owner: string;
   readonly #worker: number;
+  readonly #turns: WriteTurns;
   readonly #sizes: Statement<[number], { id: number; bytes: number }>;
   readonly #range: Statement<[number, number], ClaimRange>;
   readonly #payloads: PayloadRows;
 
-  constructor({ path, owner, worker, durability }: ClaimSessionOptions) {
+  constructor({ path, owner, worker, durability, turns }: ClaimSessionOptions) {
     this.#path = path;
+    this.#turns = new WriteTurns(turns);
     this.#database = this.#guard(() => openDatabase(path, { durability }));
+    // Waiting for locks is up to the turns.
+    this.#database.pragma("busy_timeout = 0");
     this.#owner = owner;
     this.#worker = worker;
     this.bufferId = this.#guard(() =>
@@ -138,7 +145,7 @@ export class ClaimSession {
         if (row === undefined) return undefined;
         const batch = row.state === "claimed" ? this.#read(row) : undefined;
         if (batch !== undefined) return batch;
-        purge(this.#database, row.batch_id);
+        purge(this.#database, row.batch_id, this.#turns);
       }
     });
   }
@@ -149,18 +156,18 @@ export class ClaimSession {
    */
   settle(batchId: string): void {
     this.#guard(() => {
-      this.#database.prepare("UPDATE claims SET state = 'landed' WHERE batch_id = ?").run(batchId);
-      purge(this.#database, batchId);
+      const note = this.#database.prepare("UPDATE claims SET state = 'landed' WHERE batch_id = ?");
+      this.#turns.take(() => note.run(batchId));
+      purge(this.#database, batchId, this.#turns);
     });
   }
 
   /** Notes which payload is about to be read, for whoever takes over if that kills this thread. */
   suspect(batchId: string, payloadId: number): void {
-    this.#guard(() =>
-      this.#database
-        .prepare("UPDATE claims SET suspect = ? WHERE batch_id = ?")
-        .run(payloadId, batchId),
-    );
+    this.#guard(() => {
+      const note = this.#database.prepare("UPDATE claims SET suspect = ? WHERE batch_id = ?");
+      this.#turns.take(() => note.run(payloadId, batchId));
+    });
   }
 
   /** Ids of every batch that is claimed or not yet purged, whoever holds it. */
@@ -231,7 +238,7 @@ export class ClaimSession {
         .run(row.hi, row.rows, row.bytes);
       return row;
     });
-    return claim.immediate();
+    return this.#turns.take(() => claim.immediate());
   }
 
   /** @returns undefined when damage has left none of its payloads. */
@@ -264,7 +271,7 @@ export class ClaimSession {
         .prepare("DELETE FROM claims WHERE batch_id = ? AND rows = 0")
         .run(row.batch_id);
     });
-    giveUp.immediate();
+    this.#turns.take(() => giveUp.immediate());
   }
 
   #takeOver(except: readonly string[]): ClaimRow | undefined {
@@ -299,13 +306,13 @@ export class ClaimSession {
         .run(dead);
       return { ...row, attempts: row.attempts + 1 };
     });
-    return takeOver.immediate();
+    return this.#turns.take(() => takeOver.immediate());
   }
 
   /** Everything that is done to the file goes through here. Each of its steps may be done again. */
   #guard<Result>(work: () => Result): Result {
     try {
-      return withReserve(this.#path, work);
+      return withReserve(this.#path, () => this.#turns.waitingForLock(work));
     } catch (error) {
       throw noteDamage(this.#path, error);
     }

@@ -18,6 +18,8 @@ export type BufferEvents = {
 /** A right to claim rows, held by one process; see {@link DurableBuffer.registerOwner}. */
 export interface BufferOwner {
   readonly owner: string;
+  /** For its sessions in other threads: by this they and the buffer's appends take turns. */
+  readonly turns: SharedArrayBuffer;
   /** Counts the death of one of its worker threads against the batches that the worker held. */
   countCrash(worker: number): void;
   /** Lets others take over at once whatever this owner still holds. */

@@ -6,10 +6,13 @@ import { isSqliteError } from "./database.ts";
 import { dropOldest } from "./drop-oldest.ts";
 import { GroupPacing } from "./group-pacing.ts";
 import { depthOf, type Progress } from "./schema.ts";
+import { WriteTurns } from "./write-turns.ts";
 
 /** How long an append may wait for another connection's write to end, in milliseconds. */
 const BUSY_DEADLINE_MS = 5_000;
 const RETRY_MS = 1;
+/** A group that is older goes first, whoever's turn it is, in milliseconds. */
+const MAX_YIELD_MS = 50;
 
 interface PendingAppend {
   payload: Uint8Array;
@@ -62,6 +65,8 @@ export class GroupCommit {
   progress: Progress;
   /** What the last commit failed with; undefined once one has succeeded. */
   failure: unknown;
+  /** How claims and purges get between the commits. */
+  readonly turns = new WriteTurns();
 
   readonly #database: Database;
   readonly #limits: GroupLimits;
@@ -77,6 +82,7 @@ export class GroupCommit {
   #groupBytes = 0;
   #openedAt = 0;
   #isScheduled = false;
+  #waitTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
 
   constructor(database: Database, limits: GroupLimits, refuse: RefuseBytes = () => undefined) {
@@ -155,6 +161,7 @@ export class GroupCommit {
     }
   }
 
+  /** Looks, once all that came in this turn of the event loop is there, whether it is enough. */
   #schedule(): void {
     this.#isScheduled = true;
     setImmediate(() => {
@@ -164,17 +171,26 @@ export class GroupCommit {
       const isFull =
         rows >= this.#limits.groupMaxRows || this.#groupBytes >= this.#limits.groupMaxBytes;
       const waitedMs = performance.now() - this.#openedAt;
-      if (!isFull && !this.#pacing.isDue(rows, waitedMs)) {
-        this.#schedule();
-        return;
-      }
-      this.#pacing.committed(rows, waitedMs);
-      this.flush();
+      const { maxWaitMs } = this.#pacing;
+      if (isFull || this.#pacing.isDue(rows, waitedMs)) this.#close(waitedMs);
+      else this.#waitTimer ??= setTimeout(() => this.#close(maxWaitMs), maxWaitMs - waitedMs);
     });
+  }
+
+  #close(waitedMs: number): void {
+    clearTimeout(this.#waitTimer);
+    this.#waitTimer = undefined;
+    if (this.#group.length === 0) return;
+    this.#pacing.committed(this.#group.length, waitedMs);
+    this.flush();
   }
 
   #commit(): void {
     const group = this.#takeGroup();
+    if (this.turns.isThreadsTurn && performance.now() - (group[0]?.queuedAt ?? 0) < MAX_YIELD_MS) {
+      this.#putBack(group);
+      return;
+    }
     let bytes = 0;
     for (const { payload } of group) bytes += payload.byteLength;
     const refusal = this.#refuse(bytes);
@@ -198,6 +214,7 @@ export class GroupCommit {
         if (isStored) this.#store(group, bytes, newTokens);
         const progress = this.#readProgress.get();
         this.#commitStatement.run();
+        this.turns.appenderHasWritten();
         if (progress !== undefined) this.progress = progress;
       } catch (error) {
         for (const token of newTokens) this.#tokenIds.delete(token);
@@ -276,6 +293,7 @@ export class GroupCommit {
   #fail(error: unknown, group: PendingAppend[]): void {
     const waitedMs = performance.now() - (group[0]?.queuedAt ?? 0);
     if (isSqliteError(error, "SQLITE_BUSY") && waitedMs < BUSY_DEADLINE_MS) {
+      this.turns.appenderWants();
       this.#putBack(group);
       return;
     }

@@ -8,24 +8,25 @@ const GROUPS_PER_PROBE = 64;
  * find out.
  */
 export class GroupPacing {
-  readonly #maxWaitMs: number;
+  /** Longest wait of a group, from its first row. */
+  readonly maxWaitMs: number;
   #expectedRows = 1;
   #groupsUntilProbe = GROUPS_PER_PROBE;
 
   constructor(maxWaitMs: number) {
-    this.#maxWaitMs = maxWaitMs;
+    this.maxWaitMs = maxWaitMs;
   }
 
   /** @param waitedMs since the first row of the group. */
   isDue(rows: number, waitedMs: number): boolean {
-    if (waitedMs >= this.#maxWaitMs) return true;
+    if (waitedMs >= this.maxWaitMs) return true;
     return this.#groupsUntilProbe > 0 && rows >= this.#expectedRows;
   }
 
   /** To be told of every group that is committed. */
   committed(rows: number, waitedMs: number): void {
     if (this.#groupsUntilProbe-- === 0) this.#groupsUntilProbe = GROUPS_PER_PROBE;
-    const hasWaitedInFull = waitedMs >= this.#maxWaitMs;
+    const hasWaitedInFull = waitedMs >= this.maxWaitMs;
     this.#expectedRows = hasWaitedInFull ? rows : Math.max(rows, this.#expectedRows);
   }
 }

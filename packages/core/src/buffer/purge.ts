@@ -1,16 +1,18 @@
 import type { Database } from "better-sqlite3";
+import type { WriteTurns } from "./write-turns.ts";
 
 /** Rows deleted in one transaction when a batch is purged, so that appends need not wait long. */
 const PURGE_ROWS = 500;
 
 /** Removes the payloads of a batch that has landed, in steps that a kill may come between. */
-export function purge(database: Database, batchId: string): void {
+export function purge(database: Database, batchId: string, turns: WriteTurns): void {
   let purgeStep = purgeSteps.get(database);
   if (purgeStep === undefined) {
     purgeStep = preparePurge(database);
     purgeSteps.set(database, purgeStep);
   }
-  while (purgeStep(batchId));
+  const step = purgeStep;
+  while (turns.take(() => step(batchId)));
 }
 
 /** A step is a few deletions: preparing its statements each time took as long. */

@@ -1,5 +1,5 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createAdaptorServer } from "@hono/node-server";
 import type { CloserStack } from "../closer-stack.ts";
 import type { CloseOptions, Component, Health, StartOptions } from "../component.ts";
 import { parseOptions } from "../config.ts";
@@ -7,12 +7,12 @@ import { messageOf, MillraceError } from "../errors.ts";
 import { Lifecycle } from "../lifecycle.ts";
 import { defaultLogger, type Logger } from "../logger.ts";
 import { defaultMetrics } from "../metrics.ts";
-import { createOpsRoutes } from "./ops-routes.ts";
 import {
   type OpsServerOptions,
   opsServerOptionsSchema,
   type ResolvedOpsServerOptions,
 } from "./ops-options.ts";
+import { createOpsPages, type OpsPage } from "./ops-pages.ts";
 
 /** Serves health and metrics over HTTP. */
 export interface OpsServer extends Component {
@@ -41,7 +41,7 @@ export interface OpsServer extends Component {
 export function createOpsServer(options: OpsServerOptions): OpsServer {
   const resolved = parseOptions(opsServerOptionsSchema, options, "createOpsServer");
   const logger = resolved.logger ?? defaultLogger();
-  const fetch = createOpsRoutes(resolved.components, resolved.metrics ?? defaultMetrics, logger);
+  const pages = createOpsPages(resolved.components, resolved.metrics ?? defaultMetrics, logger);
   let address: AddressInfo | undefined;
   const lifecycle = new Lifecycle({
     name: "ops",
@@ -49,13 +49,17 @@ export function createOpsServer(options: OpsServerOptions): OpsServer {
       closers.push(() => {
         address = undefined;
       });
-      address = await listen(fetch, resolved, logger, closers);
+      address = await listen(pages, resolved, logger, closers);
     },
   });
   return {
     name: "ops",
     options: resolved,
-    fetch,
+    fetch: async ({ method, url }) => {
+      const { status, contentType, body } = await pages(method, new URL(url).pathname);
+      const headers = { "content-type": contentType };
+      return new Response(method === "HEAD" ? null : body, { status, headers });
+    },
     address: () => address && { host: address.address, port: address.port },
     get state() {
       return lifecycle.state;
@@ -69,12 +73,14 @@ export function createOpsServer(options: OpsServerOptions): OpsServer {
 }
 
 async function listen(
-  fetch: (request: Request) => Response | Promise<Response>,
+  pages: (method: string, path: string) => Promise<OpsPage>,
   { host, port }: ResolvedOpsServerOptions,
   logger: Logger,
   closers: CloserStack,
 ): Promise<AddressInfo> {
-  const server = createAdaptorServer({ fetch, overrideGlobalObjects: false });
+  // An import would read its WebSocket, and load all of undici with it: docs/decisions/0013.
+  const { createServer } = process.getBuiltinModule("node:http");
+  const server = createServer((request, response) => void answer(request, response, pages));
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -93,8 +99,23 @@ async function listen(
     () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
-        if ("closeAllConnections" in server) server.closeAllConnections();
+        server.closeAllConnections();
       }),
   );
   return server.address() as AddressInfo;
+}
+
+async function answer(
+  { method = "GET", url = "/" }: IncomingMessage,
+  response: ServerResponse,
+  pages: (method: string, path: string) => Promise<OpsPage>,
+): Promise<void> {
+  // As a proxy asks, or without the address.
+  const path = url.replace(/^https?:\/\/[^/?]*/i, "").split("?", 1)[0] ?? "/";
+  const { status, contentType, body } = await pages(method, path);
+  response.writeHead(status, {
+    "content-type": contentType,
+    "content-length": Buffer.byteLength(body),
+  });
+  response.end(method === "HEAD" ? undefined : body);
 }

@@ -224,7 +224,6 @@ test("any order of append, claim, settle, recover and reopen does what a list in
         await real.close();
       }
     }),
-    { numRuns: 6, interruptAfterTimeLimit: 20_000, endOnFailure: false },
+    { numRuns: 6, endOnFailure: false },
   );
-  expect(runs).toBeGreaterThan(0);
 });

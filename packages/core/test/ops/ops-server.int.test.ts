@@ -83,6 +83,15 @@ test("an unknown page is 404", async () => {
   expect((await get("/nothing")).status).toBe(404);
 });
 
+test("HEAD is answered without a body, a query does not matter, and nothing is taken by POST", async () => {
+  const { ops, get } = await startOps();
+  expect((await get("/healthz?verbose")).status).toBe(200);
+  const url = `http://127.0.0.1:${ops.address()?.port}/healthz`;
+  const head = await fetch(url, { method: "HEAD" });
+  expect([head.status, await head.text()]).toEqual([200, ""]);
+  expect((await fetch(url, { method: "POST", body: "{}" })).status).toBe(404);
+});
+
 test("a port in use fails the start with OPS_LISTEN_FAILED", async () => {
   const occupant = createServer().listen(0, "127.0.0.1");
   onTestFinished(() => void occupant.close());
@@ -113,4 +122,5 @@ test("the pages work inside another server too", async () => {
   const ops = createOpsServer({ components: [], metrics: new Registry() });
   const response = await ops.fetch(new Request("http://any.example/healthz"));
   expect(response.status).toBe(200);
+  expect(await response.json()).toEqual({ healthy: true, components: [] });
 });

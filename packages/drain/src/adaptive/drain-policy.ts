@@ -4,7 +4,7 @@ export interface DrainPolicyOptions {
   maxConcurrency: number;
   /** Payloads in a batch, at most. */
   maxBatchRows: number;
-  /** Gives way earlier: half of the concurrency, shorter transactions, less patience with latency. */
+  /** Gives way: rests between batches, half of the concurrency, shorter transactions, less patience. */
   polite: boolean;
 }
 
@@ -33,6 +33,8 @@ export interface DrainPolicyState {
   /** Payloads that a batch may have. */
   readonly batchRows: number;
   readonly reason: DrainReason;
+  /** How long a worker rests after a batch, as a share of what landing it took. */
+  readonly restShare: number;
   /** Least seconds a row that landing took lately; drifts up, so that a slower server becomes the norm. */
   readonly baseSeconds: number | undefined;
   /** Payloads and seconds since the concurrency was last changed. */
@@ -47,6 +49,17 @@ export interface DrainPolicyState {
 
 /** At a cold start; two connections fill two cores, see bench/README.md. */
 const START_CONCURRENCY = 2;
+/** A polite pool first sees what it is like for the others. */
+const POLITE_START_CONCURRENCY = 1;
+/**
+ * A polite worker's rests: as long as landing took while rows land as they used to, longer while they don't.
+ * They matter more to others than fewer threads or smaller batches do: see bench/README.md.
+ */
+const MIN_REST_SHARE = 1;
+const MAX_REST_SHARE = 8;
+/** How fast rests grow and shrink, in one decision. */
+const REST_GROWTH = 2;
+const REST_SHRINKAGE = 0.8;
 const MIN_BATCH_ROWS = 100;
 /** Steps of a full-size batch that a batch may grow by in one decision. */
 const BATCH_STEPS = 10;
@@ -67,10 +80,12 @@ const POLITE = { tolerance: 1.5, batchSeconds: 0.25 };
 
 /** Where a pool starts from. */
 export function startState(options: DrainPolicyOptions): DrainPolicyState {
+  const concurrency = options.polite ? POLITE_START_CONCURRENCY : START_CONCURRENCY;
   return {
-    concurrency: Math.min(START_CONCURRENCY, bound(options)),
+    concurrency: Math.min(concurrency, bound(options)),
     batchRows: options.maxBatchRows,
     reason: "start",
+    restShare: options.polite ? MIN_REST_SHARE : 0,
     baseSeconds: undefined,
     window: { rows: 0, seconds: 0 },
     rateBefore: undefined,
@@ -84,7 +99,7 @@ export function startState(options: DrainPolicyOptions): DrainPolicyState {
  *
  * One more while that raises the throughput; half at lock timeouts and refused connections, three
  * quarters when rows take longer than they used to. Batches shrink when their transactions take too
- * long, since those hold locks.
+ * long, since those hold locks. A polite pool also rests between batches, longer the slower rows are.
  */
 export function decide(
   state: DrainPolicyState,
@@ -111,7 +126,8 @@ export function decide(
   const isForeign = isSlow && state.concurrency === 1 && !options.polite;
   const baseSeconds = isForeign ? secondsPerRow : Math.min(drifted, secondsPerRow);
   const batchRows = nextBatchRows(state.batchRows, sample, limits.batchSeconds, options);
-  const learned = { ...state, baseSeconds, batchRows, restSeconds };
+  const restShare = options.polite ? nextRestShare(state.restShare, isSlow) : 0;
+  const learned = { ...state, baseSeconds, batchRows, restSeconds, restShare };
   if (isSlow && !isForeign) {
     return decreased(learned, 0.75, "latency", batchRows, options);
   }
@@ -162,6 +178,12 @@ function decreased(
     restSeconds: RECOVERY_SECONDS,
     nextRestSeconds: FIRST_REST_SECONDS,
   };
+}
+
+function nextRestShare(restShare: number, isSlow: boolean): number {
+  return isSlow
+    ? Math.min(MAX_REST_SHARE, restShare * REST_GROWTH)
+    : Math.max(MIN_REST_SHARE, restShare * REST_SHRINKAGE);
 }
 
 function nextBatchRows(

@@ -84,7 +84,7 @@ export class DrainTuner {
 
   #apply(): void {
     const { current, batchRows } = this.status;
-    this.permits.set(current, batchRows);
+    this.permits.set({ concurrency: current, batchRows, restShare: this.#state.restShare });
   }
 }
 

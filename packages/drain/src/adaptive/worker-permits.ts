@@ -1,3 +1,13 @@
+/** What {@link WorkerPermits} hold all workers to. */
+export interface WorkerLimits {
+  /** Workers that may claim. */
+  concurrency: number;
+  /** Payloads that a batch may have. */
+  batchRows: number;
+  /** Rest after a batch, as a share of what landing it took. */
+  restShare: number;
+}
+
 /**
  * Which worker threads may claim batches, in memory that they share: at most `concurrency` of them.
  *
@@ -11,20 +21,26 @@ export class WorkerPermits {
   readonly #limits: Int32Array;
 
   /** @param memory that of another thread's permits; without it they are new. */
-  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(16)) {
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(24)) {
     this.memory = memory;
     this.#held = new BigUint64Array(memory, 0, 1);
-    this.#limits = new Int32Array(memory, 8, 2);
+    this.#limits = new Int32Array(memory, 8, 3);
   }
 
-  set(concurrency: number, batchRows: number): void {
+  set({ concurrency, batchRows, restShare }: WorkerLimits): void {
     Atomics.store(this.#limits, 0, concurrency);
     Atomics.store(this.#limits, 1, batchRows);
+    Atomics.store(this.#limits, 2, Math.round(restShare * 1_000));
   }
 
   /** Payloads that a batch may have. */
   get batchRows(): number {
     return Atomics.load(this.#limits, 1);
+  }
+
+  /** How long a worker rests after a batch, as a share of what landing it took. */
+  get restShare(): number {
+    return Atomics.load(this.#limits, 2) / 1_000;
   }
 
   /** Whether the worker, from 0 to 63, may claim; takes a permit, or gives one back, as need be. */

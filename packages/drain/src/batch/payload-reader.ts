@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { gunzipSync } from "node:zlib";
-import { messageOf } from "@millrace/core";
+import { messageOf } from "@millrace/core/thread";
 
 /** A payload that holds no records; the whole of it becomes a dead letter. */
 export class PayloadRefused extends Error {

@@ -1,4 +1,4 @@
-import { messageOf } from "@millrace/core";
+import { messageOf } from "@millrace/core/thread";
 import { RecordRefused } from "../encode/record-refused.ts";
 import { heapBytesOf } from "./heap-estimate.ts";
 import { parseRecords, PayloadRefused } from "./payload-reader.ts";

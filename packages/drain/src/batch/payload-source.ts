@@ -1,4 +1,4 @@
-import { messageOf, openPayload, type OtlpKind } from "@millrace/core";
+import { messageOf, openPayload, type OtlpKind } from "@millrace/core/thread";
 import type { BufferedPayload } from "@millrace/core/buffer";
 import { RecordRefused } from "../encode/record-refused.ts";
 import { decodeRequest } from "../otlp/messages.ts";

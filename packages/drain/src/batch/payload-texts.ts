@@ -1,4 +1,4 @@
-import { openPayload } from "@millrace/core";
+import { openPayload } from "@millrace/core/thread";
 import type { BufferedPayload } from "@millrace/core/buffer";
 import { readText } from "./payload-reader.ts";
 import { recordsOf, type SourceLimits } from "./payload-source.ts";

@@ -1,4 +1,4 @@
-import { messageOf } from "@millrace/core";
+import { messageOf } from "@millrace/core/thread";
 import type { BufferedPayload, ClaimedBatch } from "@millrace/core/buffer";
 import type { CompiledTable } from "../encode/compiled-table.ts";
 import type { RecordMeta } from "../encode/record-meta.ts";

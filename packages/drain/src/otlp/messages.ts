@@ -1,4 +1,7 @@
-import protobuf from "protobufjs/light.js";
+import { createRequire } from "node:module";
+import type protobuf from "protobufjs/light.js";
+
+const require = createRequire(import.meta.url);
 
 /** Fields by name: type, number, and whether there may be several. */
 type Fields = Record<string, readonly [type: string, id: number, rule?: "repeated"]>;
@@ -109,14 +112,20 @@ export function decodeRequest(
   message: "ExportLogsServiceRequest" | "ExportTraceServiceRequest",
   bytes: Uint8Array,
 ): unknown {
-  root ??= protobuf.Root.fromJSON({
+  root ??= loadRoot();
+  const type = root.lookupType(message);
+  // 64-bit numbers as text: a double would round them.
+  return type.toObject(type.decode(bytes), { longs: String });
+}
+
+/** Loaded with the first message: most processes, and each of their threads, never see one. */
+function loadRoot(): protobuf.Root {
+  const { Root } = require("protobufjs/light.js") as typeof protobuf;
+  return Root.fromJSON({
     nested: Object.fromEntries(
       Object.entries(MESSAGES).map(([name, fields]) => [name, messageOf(name, fields)]),
     ),
   });
-  const type = root.lookupType(message);
-  // 64-bit numbers as text: a double would round them.
-  return type.toObject(type.decode(bytes), { longs: String });
 }
 
 function messageOf(name: string, fields: Fields): protobuf.IType {

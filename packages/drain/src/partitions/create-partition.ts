@@ -1,4 +1,4 @@
-import { sleep } from "@millrace/core";
+import { sleep } from "@millrace/core/thread";
 import type { Client } from "pg";
 import { quoteIdentifier } from "../schema/identifier.ts";
 import { defaultPartitionName } from "../schema/partition-by.ts";

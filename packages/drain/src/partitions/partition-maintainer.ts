@@ -1,4 +1,4 @@
-import { Backoff, messageOf } from "@millrace/core";
+import { Backoff, messageOf } from "@millrace/core/thread";
 import type { Client } from "pg";
 import type { DrainSchema } from "../schema/drain-schema.ts";
 import {

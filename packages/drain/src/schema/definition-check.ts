@@ -1,4 +1,4 @@
-import { MillraceError } from "@millrace/core";
+import { MillraceError } from "@millrace/core/thread";
 import type { DrainErrorCode } from "../errors.ts";
 import { COLUMN_TYPES, type ColumnDefinition } from "./columns.ts";
 import { identifierProblem } from "./identifier.ts";

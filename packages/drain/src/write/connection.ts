@@ -1,5 +1,5 @@
 import { checkServerIdentity } from "node:tls";
-import { messageOf, MillraceError } from "@millrace/core";
+import { messageOf, MillraceError } from "@millrace/core/thread";
 import { Client, type ClientConfig } from "pg";
 import type { PostgresDestination } from "../postgres.ts";
 import { sqlStateOf } from "./sqlstate.ts";

@@ -1,4 +1,4 @@
-import { messageOf } from "@millrace/core";
+import { messageOf } from "@millrace/core/thread";
 import type { Client } from "pg";
 import type { EncodedRecord } from "../batch/segments.ts";
 import type { CompiledUpserts } from "../upsert/compiled-upserts.ts";

@@ -1,4 +1,4 @@
-import { messageOf } from "@millrace/core";
+import { messageOf } from "@millrace/core/thread";
 import { copyColumnOf, sqlStateOf } from "./sqlstate.ts";
 
 /** What a table says to every row. */

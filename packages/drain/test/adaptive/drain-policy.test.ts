@@ -97,6 +97,25 @@ describe("the drain policy", () => {
     expect(decide({ ...before, concurrency: 4 }, crowded, options).reason).not.toBe("latency");
   });
 
+  it("starts polite with one worker, which rests as long as it works, longer while rows are slow", () => {
+    const polite = { ...options, polite: true };
+    const start = startState(polite);
+    expect(start).toMatchObject({ concurrency: 1, restShare: 1 });
+    const rateAt = (concurrency: number) => 20_000 * concurrency;
+    const calm = run(start, 20, rateAt, polite);
+    expect(calm.restShare).toBe(1);
+    const slow = run(calm, 4, (concurrency) => 5_000 * concurrency, polite);
+    expect(slow.restShare).toBe(8);
+    expect(run(slow, 20, rateAt, polite).restShare).toBe(1);
+  });
+
+  it("never rests unless it is polite", () => {
+    const before = run(startState(options), 80, (concurrency) => 20_000 * concurrency);
+    expect(before.restShare).toBe(0);
+    expect(decide(before, busy(before, 30_000), options).restShare).toBe(0);
+    expect(decide(before, troubled, options).restShare).toBe(0);
+  });
+
   it("shrinks batches whose transactions take too long", () => {
     const state = run(startState(options), 30, () => 1_000);
     expect(state.batchRows).toBeLessThan(5_000);

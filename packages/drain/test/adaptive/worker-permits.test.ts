@@ -4,7 +4,7 @@ import { WorkerPermits } from "../../src/adaptive/worker-permits.ts";
 
 function permitsOf(concurrency: number): WorkerPermits {
   const permits = new WorkerPermits();
-  permits.set(concurrency, 5_000);
+  permits.set({ concurrency, batchRows: 5_000, restShare: 0 });
   return permits;
 }
 
@@ -24,11 +24,12 @@ it("a lower limit takes effect when a worker next asks, and frees no place for a
   const permits = permitsOf(2);
   permits.mayClaim(0);
   permits.mayClaim(63);
-  permits.set(1, 500);
+  permits.set({ concurrency: 1, batchRows: 500, restShare: 1.5 });
   expect(permits.mayClaim(63)).toBe(false);
   expect(permits.mayClaim(5)).toBe(false);
   expect(permits.mayClaim(0)).toBe(true);
   expect(permits.batchRows).toBe(500);
+  expect(permits.restShare).toBe(1.5);
 });
 
 it("the permit of a worker that has died goes to the next that asks", () => {
@@ -58,8 +59,10 @@ it("never more workers hold a permit than the highest limit, and someone does wh
       let limit = 3;
       const permits = permitsOf(limit);
       for (const one of steps) {
-        if ("limit" in one) permits.set((limit = one.limit), 1);
-        else if ("revoke" in one) permits.revoke(one.revoke);
+        if ("limit" in one) {
+          limit = one.limit;
+          permits.set({ concurrency: limit, batchRows: 1, restShare: 0 });
+        } else if ("revoke" in one) permits.revoke(one.revoke);
         else permits.mayClaim(one.ask);
       }
       const allowed = Array.from({ length: 64 }, (_, worker) => permits.mayClaim(worker));

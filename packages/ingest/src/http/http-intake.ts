@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import { rawRefusal } from "./http-replies.ts";
 import { answerRequest, type HttpContext } from "./http-requests.ts";
@@ -21,6 +21,8 @@ export class HttpIntake {
 
   constructor({ context, limits, sweepMs }: HttpIntakeOptions) {
     this.#context = context;
+    // An import would read its WebSocket, and load all of undici with it: docs/decisions/0013.
+    const { createServer } = process.getBuiltinModule("node:http");
     this.#server = createServer({
       headersTimeout: limits.headerTimeoutMs,
       requestTimeout: Math.max(limits.headerTimeoutMs, limits.requestTimeoutMs),

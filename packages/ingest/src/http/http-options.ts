@@ -1,6 +1,7 @@
 import type { TlsOptions } from "node:tls";
+import { addressRuleSchema } from "@millrace/core";
 import * as z from "zod";
-import { addressSchema, tlsSchema } from "../listening/listen-options.ts";
+import { tlsSchema } from "../listening/listen-options.ts";
 
 /**
  * How much an HTTP client may ask of the server, where that is not what a TCP client may. Sizes are
@@ -51,8 +52,8 @@ const shape = z.strictObject({
   socket: z.string().min(1).optional(),
   socketMode: z.int().min(0).max(0o777).optional(),
   tls: z.union([z.literal(false), tlsSchema]).optional(),
-  allow: z.array(addressSchema).optional(),
-  deny: z.array(addressSchema).optional(),
+  allow: z.array(addressRuleSchema).optional(),
+  deny: z.array(addressRuleSchema).optional(),
   limits: z
     .strictObject({
       maxConnections: z.int().positive().optional(),

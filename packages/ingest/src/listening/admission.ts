@@ -1,27 +1,23 @@
-import { BlockList, isIP, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { AddressFilter, type AddressRules } from "@millrace/core";
 import type { RefusalReason } from "../refusal.ts";
-import { addRule } from "./listen-options.ts";
 
-export interface AdmissionOptions {
+export interface AdmissionOptions extends AddressRules {
   maxConnections: number;
   /** 0 for no limit. */
   maxConnectionsPerAddress: number;
-  allow: readonly string[];
-  deny: readonly string[];
 }
 
 /** Decides which connections come in, before anything of them is read, and counts those that did. */
 export class Admission {
   readonly #options: AdmissionOptions;
-  readonly #allowed: BlockList | undefined;
-  readonly #denied: BlockList;
+  readonly #filter: AddressFilter;
   readonly #open = new Set<Socket>();
   readonly #openByAddress = new Map<string, number>();
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    this.#allowed = options.allow.length > 0 ? listOf(options.allow) : undefined;
-    this.#denied = listOf(options.deny);
+    this.#filter = new AddressFilter(options);
   }
 
   get maxConnections(): number {
@@ -60,12 +56,9 @@ export class Admission {
     for (const socket of this.#open) socket.destroy();
   }
 
-  /** A peer whose address is unknown has reset already, or came over a Unix socket. */
+  /** A peer whose address is unknown has reset already, or came over a Unix socket, which has no rules. */
   mayConnect(address: string | undefined): boolean {
-    if (address === undefined) return this.#allowed === undefined;
-    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-    if (this.#denied.check(address, family)) return false;
-    return this.#allowed === undefined || this.#allowed.check(address, family);
+    return this.#filter.allows(address);
   }
 }
 
@@ -74,10 +67,4 @@ function peerAddress({ remoteAddress }: Socket): string | undefined {
   return remoteAddress?.startsWith("::ffff:") && remoteAddress.includes(".")
     ? remoteAddress.slice("::ffff:".length)
     : remoteAddress;
-}
-
-function listOf(rules: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const rule of rules) addRule(list, rule);
-  return list;
 }

@@ -1,6 +1,6 @@
-import { BlockList, isIP, type Server } from "node:net";
+import type { Server } from "node:net";
 import type { TlsOptions } from "node:tls";
-import { configInvalid } from "@millrace/core";
+import { addressRuleSchema, configInvalid } from "@millrace/core";
 import * as z from "zod";
 
 /** A socket that is bound already, by another process or another part of this one. */
@@ -44,10 +44,6 @@ export interface ListenOptions {
   probeIntervalMs?: number | undefined;
 }
 
-export const addressSchema = z
-  .string()
-  .refine(isAddressOrRange, "expected an address or a range, as 10.0.0.7 or 10.0.0.0/8");
-
 export const tlsSchema = z
   .custom<TlsOptions>(
     (value) => isObject(value) && ["cert", "pfx", "SNICallback"].some((key) => key in value),
@@ -69,8 +65,8 @@ export const listenShape = {
     ])
     .optional(),
   tls: tlsSchema.optional(),
-  allow: z.array(addressSchema).default([]),
-  deny: z.array(addressSchema).default([]),
+  allow: z.array(addressRuleSchema).default([]),
+  deny: z.array(addressRuleSchema).default([]),
   probeIntervalMs: z.int().min(0).max(86_400_000).optional(),
 };
 
@@ -99,25 +95,6 @@ export function assertOneAddress(written: ListenOptions, owner: string): void {
     ([first, second]) => ({ path: second, problem: `excludes ${first}: set one of the two` }),
   );
   if (problems.length > 0) throw configInvalid(owner, problems);
-}
-
-function isAddressOrRange(text: string): boolean {
-  try {
-    addRule(new BlockList(), text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Adds an address or a CIDR range. @throws when it is neither. */
-export function addRule(list: BlockList, text: string): void {
-  const [address = "", prefix, ...rest] = text.split("/");
-  const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-  if (prefix === undefined) list.addAddress(address, family);
-  else if (/^\d+$/.test(prefix) && rest.length === 0) {
-    list.addSubnet(address, Number(prefix), family);
-  } else throw new TypeError(`${text} is not an address range`);
 }
 
 function isObject(value: unknown): value is object {

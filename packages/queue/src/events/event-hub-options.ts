@@ -1,5 +1,6 @@
 import type { Logger, MetricsRegistry } from "@millrace/core";
 import * as z from "zod";
+import { LONGEST_TIMER_MS } from "../longest-timer.ts";
 import type { RedisConnectionInput } from "../redis-client.ts";
 
 /** Options of {@link createEventHub}. */
@@ -34,7 +35,7 @@ export const eventHubOptionsSchema = z.strictObject({
     .int()
     .positive()
     .default(1024 * 1024),
-  heartbeatMs: z.int().positive().default(15_000),
+  heartbeatMs: z.int().positive().max(LONGEST_TIMER_MS).default(15_000),
   logger: z.custom<Logger>().optional(),
   metrics: z.custom<MetricsRegistry>().optional(),
 });

@@ -236,6 +236,11 @@ export class Gate {
     return reply === 2 ? "running" : reply === 1 ? "waiting" : "missing";
   }
 
+  /** Takes off a failed job what its runs left. @returns false when it is not among the failed. */
+  async renew(jobId: string, dataJson: string): Promise<boolean> {
+    return (await this.#run("renew", [jobId, dataJson])) === 1;
+  }
+
   /** Where workers hear of cancelled runs. */
   get cancelChannel(): string {
     return `${this.keys.gate}cancel`;

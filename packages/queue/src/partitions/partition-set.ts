@@ -1,5 +1,6 @@
 import { type CloserStack, MillraceError, sleep } from "@millrace/core";
 import type { Job } from "bullmq";
+import { isTaskId } from "../check-new-task.ts";
 import { gateKeys, type GateKeys } from "../gate/gate-keys.ts";
 import type { QueueCounters } from "../metrics.ts";
 import type { AddedTask, NewTask } from "../new-task.ts";
@@ -92,6 +93,7 @@ export class PartitionSet {
 
   /** The partition that keeps a task, if any. */
   async holding(taskId: string): Promise<OpenPartition | undefined> {
+    if (!isTaskId(taskId)) return undefined;
     const { client } = this.#parts;
     const found = await Promise.all(
       this.#list.map(({ keys }) => client.exists(`${keys.bullmq}${taskId}`)),
@@ -105,6 +107,12 @@ export class PartitionSet {
     if (home.name === job.queueName) return false;
     await home.producer.adopt(job);
     return true;
+  }
+
+  /** See {@link Gate.renew}. */
+  async renew(job: Job, data: TaskEnvelope): Promise<boolean> {
+    const keeper = this.#list.find(({ name }) => name === job.queueName);
+    return (await keeper?.gate.renew(job.id ?? "", JSON.stringify(data))) ?? false;
   }
 
   async rebalance(): Promise<RebalanceResult> {

@@ -8,6 +8,7 @@ import type { FairGate } from "./fair-gate.ts";
 import { Family, isRunning } from "./family.ts";
 import { FinishedTasks } from "./finished-tasks.ts";
 import { ScheduleTable } from "./schedule-table.ts";
+import { redriven } from "../task.ts";
 import { newRecord, type TaskRecord } from "./task-record.ts";
 
 /** What a queue's tasks are and where they stand: in place of what Redis would keep of it. */
@@ -179,7 +180,11 @@ export class KeptQueue {
 
   /** Runs a failed task again with fresh tries, through the gate. */
   redrive(task: TaskRecord): void {
+    task.envelope = redriven(task.envelope);
     task.attemptsMade = 0;
+    task.putOffs = task.attemptsStarted;
+    task.defers = 0;
+    task.awaited = undefined;
     task.finishedAt = undefined;
     task.failedReason = undefined;
     this.admissions.enqueue(task);

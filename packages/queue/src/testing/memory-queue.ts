@@ -24,7 +24,7 @@ import { memoryDeadLetters } from "./memory-dead-letters.ts";
 import type { MemoryStore } from "./memory-store.ts";
 import { once } from "./once.ts";
 import { storedCopy } from "./stored-copy.ts";
-import { assertTaskId, BULLMQ_STATES } from "./task-record.ts";
+import { BULLMQ_STATES } from "./task-record.ts";
 
 /** A queue of a backend in memory. */
 export class MemoryQueue<Input, Output> extends LifecycleComponent implements Queue<Input, Output> {
@@ -170,7 +170,6 @@ export class MemoryQueue<Input, Output> extends LifecycleComponent implements Qu
 
   #store({ task, taskId, envelope, allocation }: AcceptedTask): AddedTask {
     const { options, counters, kept } = this;
-    assertTaskId(taskId);
     const now = kept.clock.now();
     const outcome = kept.add(
       {

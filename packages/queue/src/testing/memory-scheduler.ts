@@ -6,10 +6,11 @@ import {
   LifecycleComponent,
   type Logger,
 } from "@millrace/core";
+import { assertSchedule, type ScheduleTime } from "../check-schedule.ts";
 import { queueError } from "../errors.ts";
 import type { NewTask } from "../new-task.ts";
 import { addScheduled } from "../scheduled-task.ts";
-import { assertScheduleId, type Scheduler, type ScheduleTime } from "../scheduler.ts";
+import type { Scheduler } from "../scheduler.ts";
 import type { MemoryQueue } from "./memory-queue.ts";
 import type { ScheduleTable, Ticker } from "./schedule-table.ts";
 import { storedCopy } from "./stored-copy.ts";
@@ -38,7 +39,7 @@ export class MemoryScheduler extends LifecycleComponent implements Scheduler<unk
     time: ScheduleTime,
     task: Omit<NewTask<unknown>, "jobId">,
   ): Promise<void> {
-    assertScheduleId(scheduleId);
+    assertSchedule(scheduleId, time, task);
     const kept = storedCopy(task) as Omit<NewTask<unknown>, "jobId">;
     this.#running().upsert(scheduleId, time, kept);
   }
@@ -54,7 +55,9 @@ export class MemoryScheduler extends LifecycleComponent implements Scheduler<unk
   #open(closers: CloserStack): void {
     const { tickers } = this.#queue.kept.schedules;
     const ticker: Ticker = (scheduleId, dueAt, task) =>
-      void addScheduled(this.#queue, { scheduleId, dueAt, task }, this.#logger);
+      void addScheduled(this.#queue, { scheduleId, dueAt, task }, this.#logger).catch(() => {
+        // It is logged, and nothing here is better a moment later.
+      });
     tickers.add(ticker);
     closers.push(() => tickers.delete(ticker));
   }

@@ -15,7 +15,7 @@ import type { TenantAllocation } from "../tenants/tenant-allocation.ts";
 import { CANCELLED, cancelledRun, deferLimit, startLimit } from "../worker/final-failures.ts";
 import { type PutOffReason, putOffReason } from "../worker/put-off.ts";
 import type { QueueWorker, QueueWorkerStatus } from "../worker/queue-worker.ts";
-import type { ResolvedQueueWorkerOptions } from "../worker/worker-options.ts";
+import { assertConcurrency, type ResolvedQueueWorkerOptions } from "../worker/worker-options.ts";
 import { type QueueWorkerEvents, WorkerOutcomes } from "../worker/worker-outcomes.ts";
 import type { KeptQueue } from "./kept-queue.ts";
 import { runInMemory } from "./memory-run.ts";
@@ -60,6 +60,7 @@ export class MemoryWorker extends LifecycleComponent implements QueueWorker, Tak
   }
 
   setConcurrency(concurrency: number): void {
+    assertConcurrency(concurrency);
     this.concurrency = concurrency;
     this.#kept.admissions.fitWindow();
   }

@@ -1,6 +1,6 @@
 import { defaultRepeatStrategy } from "bullmq";
 import type { NewTask } from "../new-task.ts";
-import type { ScheduleTime } from "../scheduler.ts";
+import type { ScheduleTime } from "../check-schedule.ts";
 import type { ManualClock } from "./fake-clock.ts";
 
 type ScheduledTask = Omit<NewTask<unknown>, "jobId">;

@@ -59,7 +59,7 @@ export interface Child {
 
 /** A task as a backend in memory keeps it. */
 export interface TaskRecord extends GateTask {
-  readonly envelope: TaskEnvelope;
+  envelope: TaskEnvelope;
   readonly attempts: number;
   readonly addedAt: number;
   readonly parent: ParentLink | undefined;
@@ -116,10 +116,4 @@ export function newRecord(
     childResults: new Map(),
     childFailures: new Map(),
   };
-}
-
-/** @throws Error for what BullMQ refuses as the id of a task. */
-export function assertTaskId(taskId: string): void {
-  if (/^-?\d+$/.test(taskId)) throw new Error(`task id ${taskId} must not be a whole number`);
-  if (taskId.includes(":")) throw new Error(`task id ${taskId} must not contain a colon`);
 }

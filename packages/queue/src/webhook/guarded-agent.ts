@@ -31,14 +31,16 @@ export function createGuardedAgent(options: GuardedAgentOptions): Agent {
     allowH2: false,
     connect: {
       timeout: options.connectTimeoutMs,
-      lookup(hostname, _options, callback) {
+      lookup(hostname, { all }, callback) {
         resolveName(hostname, (error, addresses) => {
-          if (error) return callback(error, []);
+          const [first] = addresses ?? [];
+          if (error ?? !first) return callback(error ?? noAddress(hostname), []);
           const isAllowed = options.allowedHosts.has(hostname);
           const hidden = addresses.find(({ address }) => isPrivateAddress(address));
           if (hidden && !isAllowed)
             return callback(refused(hostname, notPublic(hidden.address)), []);
-          return callback(null, addresses);
+          // Without its choice among families (--no-network-family-autoselection) Node.js asks for one.
+          return all ? callback(null, addresses) : callback(null, first.address, first.family);
         });
       },
     },
@@ -61,6 +63,10 @@ export function assertPublicUrl(text: string, allowedHosts: ReadonlySet<string>)
   // Sockets connect to a literal address without a lookup.
   if (isIP(host) !== 0 && isPrivateAddress(host) && !allowedHosts.has(host))
     throw refused(host, notPublic(host));
+}
+
+function noAddress(hostname: string): Error {
+  return new Error(`${hostname} has no address`);
 }
 
 function notPublic(address: string): string {

@@ -2,6 +2,7 @@ import { messageOf, MillraceError, parseOptions, signWebhook } from "@millrace/c
 import { request as httpRequest } from "undici";
 import * as z from "zod";
 import type { CallbackRegistration } from "../callbacks/callbacks.ts";
+import { LONGEST_TIMER_MS } from "../longest-timer.ts";
 import { providerFailed, rateLimited, unavailable } from "../providers/provider-errors.ts";
 import { retryAfterMs } from "../providers/retry-after.ts";
 import { assertPublicUrl, createGuardedAgent, type GuardedAgentOptions } from "./guarded-agent.ts";
@@ -21,7 +22,7 @@ export interface WebhookAdapterOptions {
 const webhookAdapterOptionsSchema = z.strictObject({
   secret: z.string().min(24).meta({ secret: true }),
   allowedHosts: z.array(z.string()).default([]),
-  timeoutMs: z.int().positive().default(10_000),
+  timeoutMs: z.int().positive().max(LONGEST_TIMER_MS).default(10_000),
   resolveName: z.custom<NonNullable<GuardedAgentOptions["resolveName"]>>().optional(),
 });
 
@@ -50,7 +51,10 @@ export interface WebhookAdapter {
  */
 export function createWebhookAdapter(options: WebhookAdapterOptions): WebhookAdapter {
   const resolved = parseOptions(webhookAdapterOptionsSchema, options, "createWebhookAdapter");
-  const allowedHosts = new Set(resolved.allowedHosts);
+  // As URLs have them: in lower case, and here without the brackets of IPv6.
+  const allowedHosts = new Set(
+    resolved.allowedHosts.map((host) => host.toLowerCase().replaceAll(/^\[|\]$/g, "")),
+  );
   const agent = createGuardedAgent({
     allowedHosts,
     connectTimeoutMs: resolved.timeoutMs,

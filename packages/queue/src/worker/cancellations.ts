@@ -6,6 +6,13 @@ import { RedisSubscriber } from "../redis-subscriber.ts";
 /** How long an id is remembered that was cancelled while its run was on its way here, in milliseconds. */
 const REMEMBER_MS = 60_000;
 
+/** A task as a cancellation means it: another one may be added under its id once it has gone. */
+export interface CancelledTask {
+  id?: string | undefined;
+  /** When it was added. */
+  timestamp: number | string;
+}
+
 /** One partition as a worker runs it. */
 interface CancelTarget {
   partition: QueuePartition;
@@ -28,18 +35,12 @@ export class Cancellations {
   }
 
   /** Whether a task was cancelled, as far as was heard. */
-  has(taskId: string): boolean {
-    return this.#recent.has(taskId);
+  has(task: CancelledTask): boolean {
+    return this.#recent.has(nameOf(task));
   }
 
-  add(taskId: string): void {
-    const now = performance.now();
-    for (const [id, at] of this.#recent) {
-      if (now - at < REMEMBER_MS) break;
-      this.#recent.delete(id);
-    }
-    this.#recent.delete(taskId);
-    this.#recent.set(taskId, now);
+  add(task: CancelledTask): void {
+    this.#remember(nameOf(task));
   }
 
   async open(
@@ -51,9 +52,9 @@ export class Cancellations {
     const isUnheard = (error: unknown) =>
       this.#logger.warn({ err: error }, "cancellations are not heard of");
     const subscriber = new RedisSubscriber(client, {
-      onMessage: (channel, taskId) => {
-        this.add(taskId);
-        byChannel.get(channel)?.cancel(taskId);
+      onMessage: (channel, name) => {
+        this.#remember(name);
+        byChannel.get(channel)?.cancel(name.slice(name.indexOf(":") + 1));
       },
       onReturn: () => void this.#catchUp(targets).catch(isUnheard),
       onError: isUnheard,
@@ -66,10 +67,26 @@ export class Cancellations {
     for (const { partition, running, cancel } of targets) {
       for (const taskId of running()) {
         const key = `${partition.keys.bullmq}${taskId}`;
-        if ((await partition.gate.client.hexists(key, "cx")) === 0) continue;
-        this.add(taskId);
+        const [mark, timestamp] = await partition.gate.client.hmget(key, "cx", "timestamp");
+        if (!mark || !timestamp) continue;
+        this.add({ id: taskId, timestamp });
         cancel(taskId);
       }
     }
   }
+
+  #remember(name: string): void {
+    const now = performance.now();
+    for (const [old, at] of this.#recent) {
+      if (now - at < REMEMBER_MS) break;
+      this.#recent.delete(old);
+    }
+    this.#recent.delete(name);
+    this.#recent.set(name, now);
+  }
+}
+
+/** As lua/cancel.lua publishes it. */
+function nameOf({ id, timestamp }: CancelledTask): string {
+  return `${timestamp}:${id}`;
 }

@@ -49,9 +49,10 @@ export interface ParentTask {
 
 /** The children of a task in `parentQueue`. */
 export function childrenOf(parent: ParentTask, parentQueue: Queue, tenantId: string): Children {
+  const idPrefix = `${parent.taskId}~`;
   const ended = async (): Promise<ChildResults> => {
     const { completed, failed } = await parent.ended();
-    return { completed: byKey(completed), failed: byKey(failed) };
+    return { completed: byKey(completed, idPrefix), failed: byKey(failed, idPrefix) };
   };
   let endedBefore: Promise<ChildResults> | undefined;
   return {
@@ -64,11 +65,13 @@ export function childrenOf(parent: ParentTask, parentQueue: Queue, tenantId: str
           },
         ]);
       }
-      const taskId = `${parent.taskId}~${key}`;
+      const taskId = `${idPrefix}${key}`;
       // Adding a child that has failed would make the parent wait for it again.
       endedBefore ??= ended();
       const { completed, failed } = await endedBefore;
-      if (key in completed || key in failed) return { taskId, isDuplicate: true };
+      if (Object.hasOwn(completed, key) || Object.hasOwn(failed, key)) {
+        return { taskId, isDuplicate: true };
+      }
       return await queue.add({
         ...rest,
         priority,
@@ -103,8 +106,12 @@ export function parentOf(job: Job): ParentTask {
   };
 }
 
-function byKey<Value>(values: Record<string, Value>): Record<string, Value> {
+/** BullMQ's ids of children have the names of their queues before a colon, which no task id has. */
+function byKey<Value>(values: Record<string, Value>, idPrefix: string): Record<string, Value> {
   return Object.fromEntries(
-    Object.entries(values).map(([id, value]) => [id.slice(id.lastIndexOf("~") + 1), value]),
+    Object.entries(values).map(([id, value]) => [
+      id.slice(id.lastIndexOf(":") + 1 + idPrefix.length),
+      value,
+    ]),
   );
 }

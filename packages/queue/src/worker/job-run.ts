@@ -65,7 +65,7 @@ export async function runJob(
   const allocation = await queue.options.tenants.allocation(tenantId, queue.role);
   const inHand: RunInHand = { job, token: token ?? "", backend, gate };
   const run = runOf(job, tenantId);
-  if (!isProven(parts, run) && !(await acquire(parts, run, allocation))) {
+  if (!isProven(parts, job) && !(await acquire(parts, job, run, allocation))) {
     outcomes.putOff({ taskId, tenantId }, "slot");
     return giveBack(inHand, { tenantId, limits: allocation.limits });
   }
@@ -77,7 +77,7 @@ export async function runJob(
   running.add(taskId);
   let keepsSlot = false;
   try {
-    if (cancellations.has(taskId)) throw new Error(CANCELLED);
+    if (cancellations.has(job)) throw new Error(CANCELLED);
     return await runTask({
       run: keptRun(job, gate, childrenOf(parentOf(job), queue, tenantId)),
       envelope,
@@ -87,7 +87,7 @@ export async function runJob(
       shutdown: shared.shutdown,
     });
   } catch (error) {
-    if (cancellations.has(taskId)) throw endCancelled(job);
+    if (cancellations.has(job)) throw endCancelled(job);
     const reason = putOffReason(error);
     if (!reason) throw error;
     // What gives it back or parks it sees to its slot; waiting for children it holds none.
@@ -103,24 +103,23 @@ export async function runJob(
 }
 
 /** Whether the run was admitted with a slot, or is to end at once because its task was cancelled. */
-function isProven(
-  { worker, shared: { cancellations } }: JobRunParts,
-  { jobId, attempt }: SettledRun,
-): boolean {
-  const grant = worker.grants.get(jobId);
-  worker.grants.delete(jobId);
-  if (worker.cancelled.delete(jobId)) cancellations.add(jobId);
-  return grant === attempt || cancellations.has(jobId);
+function isProven({ worker, shared: { cancellations } }: JobRunParts, job: Job): boolean {
+  const taskId = job.id ?? "";
+  const grant = worker.grants.get(taskId);
+  worker.grants.delete(taskId);
+  if (worker.cancelled.delete(taskId)) cancellations.add(job);
+  return grant === job.attemptsStarted || cancellations.has(job);
 }
 
 /** Asks for a slot. @returns false when the tenant has none to give. */
 async function acquire(
   { gate, shared: { cancellations } }: JobRunParts,
+  job: Job,
   run: SettledRun,
   { limits }: TenantAllocation,
 ): Promise<boolean> {
   const slot = await gate.acquire(run, limits);
-  if (slot === "cancelled") cancellations.add(run.jobId);
+  if (slot === "cancelled") cancellations.add(job);
   return slot !== "refused";
 }
 

@@ -132,7 +132,7 @@ function listen({ worker, shared, settles }: JobRunParts, parts: PartitionWorker
     settles.add(runOf(job, tenantId));
     outcomes.failed({ taskId, tenantId }, error, {
       isFinal: job.finishedOn !== undefined,
-      isCancelled: cancellations.has(taskId),
+      isCancelled: cancellations.has(job),
     });
   });
 }

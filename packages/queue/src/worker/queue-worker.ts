@@ -17,6 +17,7 @@ import { Cancellations } from "./cancellations.ts";
 import type { SharedRunParts } from "./job-run.ts";
 import { PartitionWorker } from "./partition-worker.ts";
 import {
+  assertConcurrency,
   type QueueWorkerOptions,
   queueWorkerOptionsSchema,
   type ResolvedQueueWorkerOptions,
@@ -32,7 +33,11 @@ export interface QueueWorkerStatus extends Readonly<WorkerCounters> {
 export interface QueueWorker extends Component {
   readonly options: ResolvedQueueWorkerOptions;
   status(): QueueWorkerStatus;
-  /** Changes how many tasks run at once, while running. */
+  /**
+   * Changes how many tasks run at once, while running.
+   *
+   * @throws {@link MillraceError} `CONFIG_INVALID` for no whole number above 0.
+   */
   setConcurrency(concurrency: number): void;
   on<Name extends keyof QueueWorkerEvents>(
     event: Name,
@@ -86,6 +91,7 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
   }
 
   setConcurrency(concurrency: number): void {
+    assertConcurrency(concurrency);
     for (const partition of this.#partitions) partition.concurrency = concurrency;
   }
 

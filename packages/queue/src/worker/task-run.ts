@@ -125,6 +125,8 @@ function createContext(
     progress: (value) => run.updateProgress(value),
     children: run.children,
     defer(delayMs) {
+      if (!Number.isFinite(delayMs))
+        throw new TypeError(`defer needs milliseconds, not ${delayMs}`);
       throw new PutOff({ kind: "defer", delayMs });
     },
     async awaitCallback<Payload>(
@@ -132,7 +134,10 @@ function createContext(
       options?: AwaitCallbackOptions,
     ) {
       callbacksAwaited++;
-      const dispatchKey = `${task.attempt}.${callbacksAwaited}`;
+      // A dead letter that is run again begins with try 1 again; what it awaited then is past.
+      const { redrives } = parts.envelope;
+      const life = redrives === undefined ? "" : `${redrives}r`;
+      const dispatchKey = `${life}${task.attempt}.${callbacksAwaited}`;
       return (await awaitCallback(parts, task, dispatchKey, dispatch, options)) as Payload;
     },
   };
@@ -148,6 +153,9 @@ async function awaitCallback(
   const { callbacks } = options;
   if (callbacks === undefined) {
     throw new TypeError("awaitCallback needs the worker's `callbacks` option");
+  }
+  if (!(Number.isFinite(timeoutMs) && timeoutMs > 0)) {
+    throw new TypeError(`awaitCallback needs a timeoutMs above 0, not ${timeoutMs}`);
   }
   const { url, tokenHash } = callbacks.tokenFor(role, taskId, dispatchKey);
   const registered = await run.registerCallback({
@@ -213,9 +221,17 @@ function raceSignals(
     // A handler that ends after its run was given up has nobody left to tell.
     handled.then(
       (result) => end(() => resolve(result)),
-      (error: unknown) => end(() => reject(error)),
+      (error: unknown) => end(() => reject(thrownBy(error))),
     );
   });
+}
+
+/** BullMQ looks into what a run throws: nothing but an error ends it. */
+function thrownBy(error: unknown): Error {
+  if (error instanceof Error) return error;
+  const isWorded = typeof error === "object" && error !== null && "message" in error;
+  const text = String(isWorded ? error.message : error);
+  return new Error(`the handler threw what is no Error: ${text}`, { cause: error });
 }
 
 function asError(reason: unknown): Error {

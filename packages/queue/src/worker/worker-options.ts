@@ -1,6 +1,7 @@
-import type { Logger, MetricsRegistry, Pressure } from "@millrace/core";
+import { type Logger, type MetricsRegistry, parseOptions, type Pressure } from "@millrace/core";
 import * as z from "zod";
 import type { Callbacks } from "../callbacks/callbacks.ts";
+import { LONGEST_TIMER_MS } from "../longest-timer.ts";
 import type { Queue } from "../queue.ts";
 import type { TaskHandler } from "./task-context.ts";
 
@@ -14,7 +15,7 @@ export interface QueueWorkerOptions<Input, Output> {
   concurrency?: number | undefined;
   /** Numbers of the queue's partitions to serve. @default all, also those left by an earlier number of them */
   partitions?: number[] | undefined;
-  /** Time a run may take before its signal fires and it counts as failed, in milliseconds, 0 no limit. @default 0 */
+  /** Time a run may take before its signal fires and it counts as failed, in milliseconds, 0 no limit, up to 24 days. @default 0 */
   timeoutMs?: number | undefined;
   /** How long a run survives the silence of its process, in milliseconds. @default 30_000 */
   lockDurationMs?: number | undefined;
@@ -48,9 +49,9 @@ export const queueWorkerOptionsSchema = z.strictObject({
   ),
   concurrency: z.int().positive().default(4),
   partitions: z.array(z.int().nonnegative()).min(1).optional(),
-  timeoutMs: z.int().nonnegative().default(0),
-  lockDurationMs: z.int().min(500).default(30_000),
-  stalledIntervalMs: z.int().positive().default(15_000),
+  timeoutMs: z.int().nonnegative().max(LONGEST_TIMER_MS).default(0),
+  lockDurationMs: z.int().min(500).max(LONGEST_TIMER_MS).default(30_000),
+  stalledIntervalMs: z.int().positive().max(LONGEST_TIMER_MS).default(15_000),
   maxStarts: z.int().positive().default(25),
   maxDefers: z.int().positive().default(100),
   reconcileIntervalMs: z.int().positive().default(5_000),
@@ -59,5 +60,10 @@ export const queueWorkerOptionsSchema = z.strictObject({
   logger: z.custom<Logger>().optional(),
   metrics: z.custom<MetricsRegistry>().optional(),
 });
+
+/** @throws {@link MillraceError} `CONFIG_INVALID` for what is no number of tasks. */
+export function assertConcurrency(concurrency: number): void {
+  parseOptions(queueWorkerOptionsSchema.pick({ concurrency: true }), { concurrency }, "worker");
+}
 
 export type ResolvedQueueWorkerOptions = z.output<typeof queueWorkerOptionsSchema>;

@@ -133,6 +133,29 @@ export function callbacksContract(open: OpenBackend): void {
       expect(await system.held()).toBe(0);
     });
 
+    it("are asked for anew by a dead letter that is run again", async () => {
+      await system.worker(
+        async (_, { awaitCallback }) => {
+          const payload = await awaitCallback(async (registration) => {
+            dispatched.push(registration);
+          });
+          if (payload === "broken") throw new Error("broken draft");
+          return payload;
+        },
+        { callbacks },
+      );
+      const taskId = await system.add({}, { attempts: 1 });
+      await parked(taskId);
+      await send(signed(url(), "broken"));
+      await system.reaches(taskId, "failed");
+      await system.queue.deadLetters.redrive(taskId);
+      await system.backend.until(() => dispatched.length === 2);
+      await parked(taskId);
+      expect(new Set(dispatched.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(2);
+      await send(signed(dispatched[1]?.url ?? "", "whole"));
+      expect((await system.reaches(taskId, "completed")).result).toBe("whole");
+    });
+
     it("leave the slot to others meanwhile when asked to", async () => {
       await system.allow("acme", { maxConcurrent: 1 });
       await awaiting({ releaseSlot: true });

@@ -101,6 +101,20 @@ export function cancellingContract(open: OpenBackend): void {
       expect(again.filter((one) => one instanceof Error)).toHaveLength(2);
     });
 
+    it("says nothing of a task that is added under the same id afterwards", async () => {
+      const { handler, waiting } = held();
+      await system.worker(handler);
+      await system.add({}, { jobId: "report" });
+      await until(() => waiting.length === 1);
+      expect(await system.queue.cancel("report")).toBe(true);
+      await until(async () => (await system.queue.get("report")) === undefined);
+      waiting.shift()?.go();
+      await system.add({}, { jobId: "report" });
+      await until(() => waiting.length === 1);
+      waiting.shift()?.go("written");
+      expect((await system.reaches("report", "completed")).result).toBe("written");
+    });
+
     it("of a tenant leaves others and what has finished alone", async () => {
       const { queue } = system;
       const { handler, waiting } = held();

@@ -52,6 +52,19 @@ export function childrenContract(open: OpenBackend): void {
       expect(await writers.get(`${taskId}~c0`)).toMatchObject({ tenantId: "acme" });
     });
 
+    it("may have any key, also one that looks like another's end or is a word of the language", async () => {
+      const keys = ["draft~1", "review~1", "constructor", "__proto__"];
+      await system.worker(async (_, { children }) => {
+        for (const key of keys) await children.add(writers, { key, data: { key } });
+        const { completed } = await children.results();
+        return Object.entries(completed);
+      });
+      await system.worker(async ({ data }) => data["key"], { queue: writers });
+      const taskId = await system.add();
+      const { result } = await system.reaches(taskId, "completed");
+      expect(new Set(result as unknown[])).toEqual(new Set(keys.map((key) => [key, key])));
+    });
+
     it("go with a parent that is cancelled; while one of them runs it ends after the last instead", async () => {
       let plans = 0;
       await system.worker(async (_, { children }) => {

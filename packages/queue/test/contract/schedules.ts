@@ -36,7 +36,20 @@ export function schedulesContract(open: OpenBackend): void {
       );
       expect(nightly - system.backend.now()).toBeLessThanOrEqual(25 * 3_600_000);
       expect(nightly).toBeGreaterThan(system.backend.now());
-      await expect(first.upsert("nightly", { cron: "at nine" }, task)).rejects.toThrow(Error);
+      const wrong = [
+        { cron: "at nine" },
+        { cron: "" },
+        { cron: "0 9 * * *", timezone: "Mars/Olympus" },
+        ...[0, -1, 0.5, Number.NaN].map((everyMs) => ({ everyMs })),
+      ];
+      for (const time of wrong) {
+        await expect(first.upsert("nightly", time, task)).rejects.toEqual(code("CONFIG_INVALID"));
+      }
+      for (const bad of [{ tenantId: "a|b" }, { attempts: 0 }]) {
+        await expect(
+          first.upsert("nightly", { everyMs: 1_000 }, { ...task, ...bad }),
+        ).rejects.toEqual(code("CONFIG_INVALID"));
+      }
       expect(await second.list()).toHaveLength(2);
       expect(await second.remove("digest")).toBe(true);
       expect(await second.remove("digest")).toBe(false);

@@ -125,8 +125,25 @@ export function tasksContract(open: OpenBackend): void {
       );
       await expect(add("off")).rejects.toEqual(code("QUEUE_TENANT_DISABLED"));
       await expect(add("a|b")).rejects.toEqual(code("CONFIG_INVALID"));
-      await expect(add("acme", { jobId: "12" })).rejects.toThrow(Error);
-      await expect(add("acme", { jobId: "a:b" })).rejects.toThrow(Error);
+      const wrong: object[] = [
+        ...[0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY].flatMap((number) => [
+          { attempts: number },
+          { deduplication: { key: "k", windowMs: number } },
+        ]),
+        { delayMs: Number.NaN },
+        { delayMs: Number.POSITIVE_INFINITY },
+        ...["", "12", "a:b", "meta", "delayed", "stalled-check"].map((jobId) => ({ jobId })),
+        { priority: "low" },
+      ];
+      const outcomes = await Promise.allSettled(wrong.map((more) => add("acme", more)));
+      expect(outcomes).toEqual(
+        wrong.map(() => ({ status: "rejected", reason: code("CONFIG_INVALID") })),
+      );
+      expect(await queue.get("delayed")).toBeUndefined();
+      expect(await queue.cancel("meta")).toBe(false);
+      await expect(queue.deadLetters.redrive("delayed")).rejects.toEqual(
+        code("QUEUE_TASK_NOT_FOUND"),
+      );
       const bulk = (tenantId: string, size: number) =>
         queue.addBulk(Array.from({ length: size }, () => ({ tenantId, data: {} })));
       const full = await bulk("full", 6);
@@ -214,6 +231,32 @@ export function tasksContract(open: OpenBackend): void {
       expect(failedReason).toMatch(/^QUEUE_DEFER_LIMIT/);
     });
 
+    it("have all their starts and deferrals again when they are run again on demand", async () => {
+      const { deadLetters } = system.queue;
+      let isMended = false;
+      await system.worker(
+        async ({ data }, { defer }) => {
+          if (isMended) return "done";
+          if (data["topic"] === "defers") defer(1);
+          throw new Error("no luck");
+        },
+        { maxStarts: 2, maxDefers: 1 },
+      );
+      const started = await system.add({}, { attempts: 5 });
+      const { failedReason } = await system.reaches(started, "failed");
+      expect(failedReason).toMatch(/^QUEUE_START_LIMIT/);
+      const deferred = await system.add({ topic: "defers" });
+      await system.reaches(deferred, "failed");
+      await deadLetters.redrive(deferred);
+      const again = await system.reaches(deferred, "failed");
+      expect(again.failedReason).toMatch(/^QUEUE_DEFER_LIMIT/);
+      isMended = true;
+      for (const taskId of [started, deferred]) {
+        await deadLetters.redrive(taskId);
+        expect((await system.reaches(taskId, "completed")).result).toBe("done");
+      }
+    });
+
     it("are retried as often as they may, then kept as dead letters and run again on demand", async () => {
       await system.allow("acme", { monthlyTaskLimit: 1 });
       const { deadLetters } = system.queue;
@@ -269,6 +312,47 @@ export function tasksContract(open: OpenBackend): void {
       expect(newestFirst).toEqual([bad, never]);
       await system.queue.deadLetters.discard(never);
       expect(await system.queue.get(never)).toBeUndefined();
+    });
+
+    it("fail by whatever their handler throws, and by waiting for no time at all", async () => {
+      const thrown: unknown[] = [undefined, null, "no luck", Symbol("s"), { message: "odd" }];
+      const callbacks = system.backend.createCallbacks({
+        queues: [system.queue],
+        secret: "a secret that both sides know",
+        baseUrl: "http://control.test/callbacks",
+      });
+      const worker = await system.worker(
+        async ({ data }, { defer, awaitCallback }) => {
+          if (data["kind"] === "defer") return defer(Number.NaN);
+          if (data["kind"] === "await") {
+            return await awaitCallback(async () => {}, { timeoutMs: Number.NaN });
+          }
+          throw thrown[Number(data["kind"])];
+        },
+        { callbacks },
+      );
+      const kinds = [...thrown.keys(), "defer", "await"];
+      const reasons: unknown[] = [];
+      for (const kind of kinds) {
+        const taskId = await system.add({ kind }, { attempts: 1 });
+        reasons.push((await system.reaches(taskId, "failed")).failedReason);
+      }
+      const foreign = "the handler threw what is no Error: ";
+      expect(reasons).toEqual([
+        ...["undefined", "null", "no luck", "Symbol(s)", "odd"].map((text) => foreign + text),
+        "defer needs milliseconds, not NaN",
+        "awaitCallback needs a timeoutMs above 0, not NaN",
+      ]);
+      expect(worker.status()).toMatchObject({ failed: kinds.length, running: 0 });
+      expect(() => worker.setConcurrency(Number.NaN)).toThrow(code("CONFIG_INVALID"));
+      for (const concurrency of [0, -1, Number.NaN]) {
+        await expect(system.queue.desiredWorkers({ concurrency })).rejects.toEqual(
+          code("CONFIG_INVALID"),
+        );
+      }
+      await expect(
+        system.worker(async () => 1, { timeoutMs: Number.MAX_SAFE_INTEGER }),
+      ).rejects.toEqual(code("CONFIG_INVALID"));
     });
 
     it("have their signal fired and fail when a run takes too long", async () => {

@@ -1,4 +1,5 @@
 import type { LookupAddress } from "node:dns";
+import { getDefaultAutoSelectFamily, setDefaultAutoSelectFamily } from "node:net";
 import { refuseWebhook } from "@millrace/core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createWebhookAdapter } from "../../src/webhook/webhook-adapter.ts";
@@ -92,6 +93,32 @@ describe("the webhook adapter", () => {
     await allowing.dispatch(`http://runtime.test:${server.port}/`, {}, { registration });
     expect(server.seen).toHaveLength(1);
     await Promise.all([adapter.close(), allowing.close()]);
+  });
+
+  it("takes allowed hosts as people write them, with or without Node.js's choice among families", async () => {
+    const adapter = build({ answers: [["127.0.0.1"]], allowedHosts: ["Runtime.Test", "[::1]"] });
+    const url = `http://runtime.test:${server.port}/`;
+    const isChoosing = getDefaultAutoSelectFamily();
+    for (const choice of [isChoosing, !isChoosing]) {
+      setDefaultAutoSelectFamily(choice);
+      // A connection that is kept would not be looked up again.
+      const fresh = build({ answers: [["127.0.0.1"]], allowedHosts: ["Runtime.Test"] });
+      await fresh.dispatch(url, {}, { registration }).finally(() => {
+        setDefaultAutoSelectFamily(isChoosing);
+      });
+      await fresh.close();
+    }
+    expect(server.seen).toHaveLength(2);
+    // Nothing listens there; it is not refused.
+    await expect(
+      adapter.dispatch(`http://[::1]:${server.port}/`, {}, { registration }),
+    ).rejects.toMatchObject({ code: "QUEUE_PROVIDER_UNAVAILABLE" });
+    const nowhere = build({ answers: [[]] });
+    await expect(nowhere.dispatch(url, {}, { registration })).rejects.toMatchObject({
+      code: "QUEUE_PROVIDER_UNAVAILABLE",
+      message: expect.stringContaining("runtime.test has no address") as string,
+    });
+    await Promise.all([adapter.close(), nowhere.close()]);
   });
 
   it("does not follow redirects, and says what kind of failure it met", async () => {

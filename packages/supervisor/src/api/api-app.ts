@@ -1,3 +1,4 @@
+import { AddressFilter } from "@millrace/core";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ResolvedApiOptions } from "../options/supervisor-options.ts";
@@ -12,23 +13,41 @@ import { RateLimiter } from "./rate-limiter.ts";
 /** What the server that carries a request knows about it. */
 interface ApiEnv {
   Bindings: {
-    /** Address of the peer itself, never of a header that it sent. */
+    /** Address of the peer itself, never of a header that it sent; `unix`, `mounted` or `unknown`. */
     peer: string;
   };
 }
+
+/** Peers that a file's permissions, or somebody else's server, have let in. */
+const WITHOUT_ADDRESS: ReadonlySet<string> = new Set(["unix", "mounted"]);
+
+/** Statuses of requests that are refused for who sends them, or how many. */
+const REFUSALS: ReadonlySet<number> = new Set([401, 403, 429]);
 
 /** The management API on top of a supervisor. */
 export function createApiApp(backend: ApiBackend, options: ResolvedApiOptions): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   const limiter = new RateLimiter(options.requestsPerSecond);
+  const addresses = new AddressFilter(options);
   const authentication = new Authentication(options.tokens);
-  app.onError((error, context) => answerError(context, error, backend.logger));
+  app.onError((error, context) => {
+    if (error instanceof ApiError && REFUSALS.has(error.status)) {
+      backend.countRefusal(error.code.toLowerCase());
+    }
+    return answerError(context, error, backend.logger);
+  });
   app.notFound((context) => {
     throw new ApiError(404, "NOT_FOUND", `there is no ${context.req.method} ${context.req.path}`);
   });
   app.use(async (context, next) => {
     context.header("Cache-Control", "no-store");
-    const waitSeconds = limiter.take(context.env.peer);
+    const { peer } = context.env;
+    if (!WITHOUT_ADDRESS.has(peer) && !addresses.allows(peer)) {
+      // What it goes on sending is not wanted either.
+      context.header("Connection", "close");
+      throw new ApiError(403, "ADDRESS_REFUSED", `${peer} may not use the management API`);
+    }
+    const waitSeconds = limiter.take(peer);
     if (waitSeconds > 0) {
       context.header("Retry-After", String(Math.ceil(waitSeconds)));
       throw new ApiError(429, "TOO_MANY_REQUESTS", "too many requests, try again later");

@@ -13,11 +13,11 @@ const MAX_LOG_LINES = 10_000;
 
 /** What answers each route, by method and path. */
 export function createHandlers(backend: ApiBackend): Record<RouteKey, ApiHandler> {
-  const { fleet } = backend;
+  const { fleet, views } = backend;
   return {
     "get /api/v1/health": (context) => context.json({ status: "healthy" }),
     "get /api/v1/ready": (context) => {
-      const readiness = backend.readiness();
+      const readiness = views.readiness();
       return context.json(readiness, readiness.ready ? 200 : 503);
     },
     "get /api/v1/openapi.json": async (context) => {
@@ -25,18 +25,18 @@ export function createHandlers(backend: ApiBackend): Record<RouteKey, ApiHandler
       return context.json(openApiDocument());
     },
     "get /api/v1/processes": (context) => {
-      const processes = backend.statuses();
+      const processes = views.statuses();
       if (context.req.query("flat") !== "true") return context.json({ processes });
       const flat = processes.flatMap(({ instances }) =>
         instances.map(({ name, state, pid, uptime }) => ({ name, state, pid, uptime })),
       );
       return context.json(flat);
     },
-    "get /api/v1/processes/{name}": (context) => context.json(backend.statusOf(nameOf(context))),
+    "get /api/v1/processes/{name}": (context) => context.json(views.statusOf(nameOf(context))),
     "post /api/v1/processes/{name}/scale": async (context) => {
       const name = nameOf(context);
       const target = await readScaleRequest(context);
-      const { scale: current } = backend.statusOf(name);
+      const { scale: current } = views.statusOf(name);
       const { step, delayMs } = target;
       const operation = fleet.scale(name, target, { step, delayMs }, "api");
       const { desired } = fleet.process(name);
@@ -63,19 +63,19 @@ export function createHandlers(backend: ApiBackend): Record<RouteKey, ApiHandler
     "get /api/v1/processes/{name}/logs": (context) => {
       const name = nameOf(context);
       const limit = readLimit(context);
-      const logs = backend.logs(name, limit).toReversed();
+      const logs = views.logs(name, limit).toReversed();
       return context.json({ process: name, limit, count: logs.length, logs });
     },
     "get /api/v1/logs": (context) => {
       const limit = readLimit(context);
       const logs = [...fleet.processes.keys()]
-        .flatMap((name) => backend.logs(name, limit))
+        .flatMap((name) => views.logs(name, limit))
         .toSorted((left, right) => (left.time < right.time ? 1 : -1))
         .slice(0, limit);
       return context.json({ limit, count: logs.length, logs });
     },
     "get /api/v1/processes/{name}/explain": (context) =>
-      context.json(backend.explain(nameOf(context)) as object),
+      context.json(views.explain(nameOf(context)) as object),
     "get /api/v1/processes/{name}/runs": (context) => {
       const limit = readLimit(context);
       const process = fleet.process(nameOf(context)).name;

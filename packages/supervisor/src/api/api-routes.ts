@@ -35,7 +35,9 @@ export interface ApiRoute {
   errors: readonly number[];
 }
 
-const GUARDED = [401, 403, 429] as const;
+// An address that is refused is refused everywhere.
+const OPEN = [403, 429] as const;
+const GUARDED = [401, ...OPEN] as const;
 const ON_PROCESS = [...GUARDED, 404, 409] as const;
 
 function change(verb: string, summary: string): Omit<ApiRoute, "scope"> {
@@ -67,7 +69,7 @@ const DESCRIBED: ReadonlyArray<Omit<ApiRoute, "scope">> = [
     summary: "Whether the management API answers.",
     status: 200,
     answer: z.object({ status: z.literal("healthy") }),
-    errors: [429],
+    errors: [...OPEN],
   },
   {
     method: "get",
@@ -75,7 +77,7 @@ const DESCRIBED: ReadonlyArray<Omit<ApiRoute, "scope">> = [
     summary: "Whether every service, or what the option ready names, is ready; 503 when not.",
     status: 200,
     answer: readinessSchema,
-    errors: [429, 503],
+    errors: [...OPEN, 503],
   },
   {
     method: "get",
@@ -83,7 +85,7 @@ const DESCRIBED: ReadonlyArray<Omit<ApiRoute, "scope">> = [
     summary: "This document.",
     status: 200,
     answer: z.looseObject({ openapi: z.string() }),
-    errors: [429],
+    errors: [...OPEN],
   },
   {
     method: "get",

@@ -1,14 +1,19 @@
 import { chmodSync, unlinkSync } from "node:fs";
-import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+} from "node:http";
 import { createServer as createHttpsServer } from "node:https";
-import { connect, isIPv6 } from "node:net";
+import { connect, isIPv6, type Socket } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import type { ResolvedApiOptions } from "../options/supervisor-options.ts";
 import { isLoopback } from "./loopback.ts";
 
-/** Answers a request; `peer` is the address that it came from. */
+/** Answers a request; `peer` is the address that it came from, or what there is instead of one. */
 export type AnswerRequest = (request: Request, bindings: { peer: string }) => Promise<Response>;
 
 /** The management API on a socket. */
@@ -27,30 +32,46 @@ export async function openApiServer(
   options: ResolvedApiOptions,
 ): Promise<ApiServer> {
   refuseUnprotected(options);
-  const listener = getRequestListener((request, { incoming }) =>
-    answer(request, { peer: incoming.socket.remoteAddress ?? "unix" }),
-  );
   const servers: Server[] = [];
-  const open = async (listen: (server: Server) => Promise<void>, where: string): Promise<void> => {
+  const open = async (
+    listen: (server: Server) => Promise<void>,
+    where: string,
+    peerOf: (incoming: IncomingMessage) => string,
+  ): Promise<void> => {
+    const listener = getRequestListener((request, { incoming }) =>
+      answer(request, { peer: peerOf(incoming as IncomingMessage) }),
+    );
     const server = createServer(options, (incoming, outgoing) => void listener(incoming, outgoing));
+    server.on("connection", (socket: Socket) => socket.unref());
     try {
       await listen(server);
     } catch (error) {
       await Promise.all(servers.map(closeServer));
       throw listenFailed(where, error);
     }
+    server.unref();
     servers.push(server);
   };
   const { socket, host, port } = options;
   if (socket !== undefined) {
     await removeStaleSocket(socket);
-    await open((server) => listenOnSocket(server, socket), socket);
+    await open(
+      (server) => listenOnSocket(server, socket),
+      socket,
+      () => "unix",
+    );
   }
   if (socket === undefined || port !== undefined) {
-    await open((server) => listenOnPort(server, options), `${host}:${port ?? DEFAULT_PORT}`);
+    const where = `${host}:${port ?? DEFAULT_PORT}`;
+    await open((server) => listenOnPort(server, options), where, addressOf);
   }
   const url = urlOf(servers.at(-1), options);
   return { url, close: async () => void (await Promise.all(servers.map(closeServer))) };
+}
+
+/** A peer that has gone again already has no address any more, and must not pass for a local one. */
+function addressOf({ socket }: IncomingMessage): string {
+  return socket.remoteAddress ?? "unknown";
 }
 
 function listenFailed(where: string, cause: unknown): MillraceError<SupervisorErrorCode> {

@@ -5,7 +5,7 @@ import { errorSchema } from "./api-schemas.ts";
 const DESCRIPTIONS: Readonly<Record<number, string>> = {
   400: "The request is malformed.",
   401: "No token, or one that is not known.",
-  403: "The token may not do this, or the request comes from another site.",
+  403: "The token may not do this, or the request comes from another site or a refused address.",
   404: "There is no such process, instance or operation.",
   409: "Not in this state.",
   413: "The body is too large.",

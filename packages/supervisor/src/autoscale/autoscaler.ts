@@ -83,7 +83,6 @@ export class Autoscaler {
     if (this.#closed) return;
     const { clock } = this.#target;
     this.#timer = clock.setTimeout(() => void this.wake(), this.#options.intervalMs);
-    this.#timer.unref();
   }
 
   async #decideOnce(): Promise<void> {

@@ -51,6 +51,7 @@ export function httpProbe(target: HttpProbeTarget): Probe {
           });
         },
       );
+      outgoing.on("socket", (socket) => socket.unref());
       outgoing.on("error", (error) => fail(signal.aborted ? "no answer in time" : error.message));
       outgoing.end();
     });

@@ -54,7 +54,6 @@ export class ProbeLoop {
 
   #schedule(delayMs: number): void {
     this.#timer = this.#clock.setTimeout(() => void this.#ask(), delayMs);
-    this.#timer.unref();
   }
 
   async #ask(): Promise<void> {

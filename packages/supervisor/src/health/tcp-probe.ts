@@ -5,7 +5,7 @@ import type { Probe } from "./probe.ts";
 export function tcpProbe(host: string, port: number): Probe {
   return (signal) =>
     new Promise((resolve) => {
-      const socket = connect({ host, port });
+      const socket = connect({ host, port }).unref();
       const finish = (passed: boolean, reason?: string): void => {
         signal.removeEventListener("abort", onAbort);
         socket.destroy();

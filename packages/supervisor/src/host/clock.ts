@@ -4,8 +4,6 @@ import { setImmediate as nextSystemTurn } from "node:timers/promises";
 export interface Timer {
   /** Takes it back. */
   close(): unknown;
-  /** Lets the program end although it is due. */
-  unref(): Timer;
 }
 
 /** Time as a supervisor sees it: what waits asks here, so that a simulation can let years pass. */
@@ -20,12 +18,12 @@ export interface Clock {
   nextTurn(): Promise<void>;
 }
 
-/** The time of this computer. */
+/** The time of this computer. What is due doesn't keep the program alive: {@link EventLoopHold} does. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
-  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
-  setInterval: (callback, intervalMs) => setInterval(callback, intervalMs),
+  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs).unref(),
+  setInterval: (callback, intervalMs) => setInterval(callback, intervalMs).unref(),
   nextTurn: () => nextSystemTurn(),
 };
 
@@ -57,5 +55,5 @@ export function timeoutSignal(clock: Clock, ms: number): { signal: AbortSignal; 
   const timer = clock.setTimeout(() => {
     timeout.abort(new DOMException(`${ms} ms have passed`, "TimeoutError"));
   }, ms);
-  return { signal: timeout.signal, timer: timer.unref() };
+  return { signal: timeout.signal, timer };
 }

@@ -1,10 +1,12 @@
 import type { HostCapacity } from "../cgroup/host-capacity.ts";
 import type { LogEntry } from "../logs/log-ring.ts";
+import type { Stray } from "../orphans/stray-finder.ts";
 import type { LaunchPlan } from "../process/launch-plan.ts";
 import type { CommandOutcome, CommandPlace } from "../process/run-command.ts";
 import type { ResourceUsage } from "../process/resource-usage.ts";
 import type { Run, RunListeners } from "../process/run.ts";
 import type { Clock } from "./clock.ts";
+import type { LoopHandle } from "./event-loop-hold.ts";
 
 /** Ends what outlives a supervisor that was killed. */
 export interface HostGuardian {
@@ -26,6 +28,8 @@ export interface SupervisorHost {
   readonly capacity: HostCapacity;
   /** At least 0, below 1. */
   random(): number;
+  /** Opens what keeps the program alive. */
+  holdEventLoop(): LoopHandle;
   /** Starts the process of a plan. Never throws: what can't be started ends at once. */
   launch(plan: LaunchPlan, listeners: RunListeners): Run;
   /** Runs a command to its end, as for a hook; never rejects. */
@@ -35,6 +39,8 @@ export interface SupervisorHost {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<CommandOutcome>;
+  /** What processes of a run there still are, those that have left its group included. */
+  findStrays(runId: string): Promise<Stray[]>;
   /** What a process and its descendants take; `undefined` when that isn't known. */
   sample(pid: number): ResourceUsage | undefined;
   /** JavaScript stack of a child that no longer answers, innermost frame first. */

@@ -51,9 +51,7 @@ export class ConnectionWatch {
 
   start(): void {
     if (this.#watched.length === 0) return;
-    this.#knockTimer = this.#clock
-      .setInterval(() => this.#listenForKnocks(), KNOCK_POLL_MS)
-      .unref();
+    this.#knockTimer = this.#clock.setInterval(() => this.#listenForKnocks(), KNOCK_POLL_MS);
     this.#scheduleIdleCheck(IDLE_POLL_MS);
   }
 
@@ -81,7 +79,7 @@ export class ConnectionWatch {
   }
 
   #scheduleIdleCheck(delayMs: number): void {
-    this.#idleTimer = this.#clock.setTimeout(() => void this.#checkIdle(), delayMs).unref();
+    this.#idleTimer = this.#clock.setTimeout(() => void this.#checkIdle(), delayMs);
   }
 
   async #checkIdle(): Promise<void> {

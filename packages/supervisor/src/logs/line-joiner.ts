@@ -35,7 +35,6 @@ export class LineJoiner {
     this.#lines.push(line);
     this.#timer?.close();
     this.#timer = this.#clock.setTimeout(() => this.flush(), this.#options.flushMs);
-    this.#timer.unref();
   }
 
   /** Emits what is held back. */

@@ -1,4 +1,4 @@
-import type { Logger, MetricsRegistry } from "@millrace/core";
+import { addressRuleSchema, type Logger, type MetricsRegistry } from "@millrace/core";
 import * as z from "zod";
 import type { ProcessOptions } from "./process-options.ts";
 import { processSchema } from "./process-schema.ts";
@@ -34,6 +34,13 @@ export interface ApiOptions {
         ca?: string | Buffer | undefined;
       }
     | undefined;
+  /**
+   * Addresses and CIDR ranges that may use it; others are answered 403. Holds on a port, not on a
+   * Unix socket, nor for `supervisor.fetch`. @default [], which is everybody
+   */
+  allow?: string[] | undefined;
+  /** Addresses and CIDR ranges that may not, even if `allow` has them. @default [] */
+  deny?: string[] | undefined;
   /** Largest request body. @default 65_536 */
   maxBodyBytes?: number | undefined;
   /** Requests per second and peer address, with bursts of twice as many. @default 100 */
@@ -96,6 +103,8 @@ export const apiSchema = strictOptions({
   socket: z.string().optional(),
   tokens: z.array(tokenSchema).default([]),
   tls: strictOptions({ key: pem, cert: pem, ca: pem.optional() }).optional(),
+  allow: z.array(addressRuleSchema).default([]),
+  deny: z.array(addressRuleSchema).default([]),
   maxBodyBytes: z.int().positive().default(65_536),
   requestsPerSecond: z.number().positive().default(100),
 });

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { Socket } from "node:net";
+import { unrefChild } from "../process/unref-child.ts";
 import { GUARDIAN_SCRIPT } from "./guardian-script.ts";
 
 const GRACE_SECONDS = "0.5";
@@ -39,8 +39,7 @@ export class Guardian {
     child.once("exit", () => {
       if (!this.#closed) this.start();
     });
-    child.unref();
-    if (child.stdin instanceof Socket) child.stdin.unref();
+    unrefChild(child);
     for (const group of this.#groups) this.#tell(`+${group}`);
   }
 
@@ -63,7 +62,6 @@ export class Guardian {
     const exited = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());
     });
-    child.ref();
     child.stdin?.end("bye\n");
     await exited;
   }

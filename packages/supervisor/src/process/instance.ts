@@ -1,6 +1,7 @@
 import { messageOf } from "@millrace/core";
 import { OutputLog } from "../logs/output-log.ts";
 import type { RestartReason } from "../supervisor-events.ts";
+import { endStrays, NO_PATIENCE } from "./end-strays.ts";
 import type { InstanceServices } from "./instance-services.ts";
 import { type InstanceState, isAlive, isEnding, isWaiting } from "./instance-state.ts";
 import { instanceId, type LaunchPlan } from "./launch-plan.ts";
@@ -26,6 +27,7 @@ export class Instance {
   #recycling: Promise<void> | undefined;
   /** `postStop` of a run that ended by itself. */
   #cleanup: Promise<void> | undefined;
+  readonly #sweeps = new Set<Promise<unknown>>();
   startupMs: number | undefined;
   readyAtMs: number | undefined;
   lastExit: Exit | undefined;
@@ -204,6 +206,7 @@ export class Instance {
     if (isEnding(this.state)) return;
     // What a crashed leader leaves behind in its group would double the work of its successor.
     session.run?.signal("SIGKILL");
+    if (session.run !== undefined) this.#sweep(session.run);
     this.#cleanup = session.afterStop(exit)?.finally(() => {
       this.#cleanup = undefined;
     });
@@ -231,6 +234,7 @@ export class Instance {
     else if (isAlive(this.state)) await this.#descend(reason);
     this.restarts.cancel();
     await this.#cleanup;
+    await Promise.all(this.#sweeps);
     if (this.state !== "stopped") this.track.move("stopped", reason);
     await this.log.close();
   }
@@ -247,6 +251,14 @@ export class Instance {
       this.#services.reports.onStopped(this.spec.name, this.id, durationMs, killed);
     }
     onStopping();
+  }
+
+  /** Kills what a run that ended by itself has left outside its group; its successor doesn't wait. */
+  #sweep(run: Run): void {
+    const sweep = endStrays(run, this.#services.host, "SIGKILL", NO_PATIENCE).finally(() =>
+      this.#sweeps.delete(sweep),
+    );
+    this.#sweeps.add(sweep);
   }
 
   #identity(): { process: string; instance: string; number: number; generation: number } {

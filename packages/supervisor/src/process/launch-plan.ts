@@ -1,5 +1,7 @@
+import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import type { ResolvedHook } from "../options/hook-options.ts";
+import { RUN_ID_VARIABLE } from "../orphans/stray-finder.ts";
 import { fillHooks } from "./fill-hooks.ts";
 import { interpolate, type Variables } from "./interpolate.ts";
 import { hasIpc, type ProcessSpec } from "./process-spec.ts";
@@ -178,6 +180,7 @@ function ownEnvironment(
     MILLRACE_INSTANCE_NUMBER: String(number),
     MILLRACE_PROCESS_NAME: spec.name,
     MILLRACE_GENERATION: String(spec.generation),
+    [RUN_ID_VARIABLE]: randomUUID(),
     ...(port === undefined ? {} : { PORT: String(port) }),
     ...(survives ? {} : { MILLRACE_GUARD_ID: context.guardId }),
     ...(survives && context.stateId !== undefined ? { MILLRACE_STATE_ID: context.stateId } : {}),

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { messageOf } from "@millrace/core";
 import { signalGroup } from "./process-group.ts";
+import { unrefChild } from "./unref-child.ts";
 
 /** Where a command of an instance runs: its environment, folder and user. */
 export interface CommandPlace {
@@ -43,6 +44,7 @@ export function runCommand(
       resolve({ outcome: signal.aborted ? "aborted" : "failed", reason: messageOf(error) });
       return;
     }
+    unrefChild(child);
     let complaint = "";
     child.stderr?.on("data", (chunk: Buffer) => {
       complaint = (complaint + chunk.toString()).slice(-MAX_ERROR_LENGTH);
@@ -61,7 +63,7 @@ export function runCommand(
     const timer = setTimeout(
       () => end("timed-out", `${file} took more than ${timeoutMs} ms`),
       timeoutMs,
-    );
+    ).unref();
     signal.addEventListener("abort", onAbort);
     child.once("error", (error) => finish("failed", `${file}: ${error.message}`));
     child.once("exit", (code, killedBy) => {

@@ -43,7 +43,6 @@ export class RunHealth {
       () => listeners.onReadyTimeout(`not ready within ${readyTimeoutMs} ms`),
       readyTimeoutMs,
     );
-    this.#readyTimer.unref();
   }
 
   /** Begins to probe: the process exists. */

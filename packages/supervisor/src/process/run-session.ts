@@ -1,6 +1,7 @@
 import type { SupervisorHost } from "../host/supervisor-host.ts";
 import type { ResolvedHook } from "../options/hook-options.ts";
 import type { OutputLog } from "../logs/output-log.ts";
+import { RUN_ID_VARIABLE } from "../orphans/stray-finder.ts";
 import { ChildLink } from "./child-link.ts";
 import { type HookRun, runHooks } from "./hooks.ts";
 import type { Variables } from "./interpolate.ts";
@@ -181,7 +182,8 @@ export class RunSession {
     const owner = {
       process: this.#owner.spec.name,
       instance: this.#owner.instance,
-      place: { ...this.#plan, env: { ...this.#plan.env, ...extra } },
+      // What a hook leaves running isn't the run's: it may be there to outlive it.
+      place: { ...this.#plan, env: { ...this.#plan.env, [RUN_ID_VARIABLE]: undefined, ...extra } },
       onHook: (run: HookRun) => this.#listeners.onHook(run),
       host: this.#owner.host,
     };

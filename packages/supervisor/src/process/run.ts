@@ -3,6 +3,8 @@ import type { Exit } from "./restart-policy.ts";
 
 /** One process of an instance, from its start to its end. */
 export interface Run {
+  /** In the environment of all that it starts; `undefined` when it has none. */
+  readonly id: string | undefined;
   readonly pid: number | undefined;
   /** Wall clock, in milliseconds. */
   readonly startedAtMs: number;

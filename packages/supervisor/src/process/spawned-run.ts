@@ -1,14 +1,16 @@
 import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { messageOf } from "@millrace/core";
 import type { SupervisorMessage } from "../child/protocol.ts";
+import { RUN_ID_VARIABLE } from "../orphans/stray-finder.ts";
 import { forkClusterWorker } from "./fork-cluster-worker.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
 import { groupIsAlive, signalGroup, signalTree } from "./process-group.ts";
 import type { Exit } from "./restart-policy.ts";
 import type { Run, RunListeners } from "./run.ts";
+import { unrefChild } from "./unref-child.ts";
 
 /** Starts a process in a group of its own. Never throws: what can't be started ends at once. */
 export function spawnRun(plan: LaunchPlan, listeners: RunListeners): Run {
@@ -16,6 +18,7 @@ export function spawnRun(plan: LaunchPlan, listeners: RunListeners): Run {
 }
 
 class SpawnedRun implements Run {
+  readonly id: string | undefined;
   readonly startedAtMs = Date.now();
   readonly startedMonotonicMs = performance.now();
   readonly exited: Promise<Exit>;
@@ -29,6 +32,7 @@ class SpawnedRun implements Run {
   #hasEnded = false;
 
   constructor(plan: LaunchPlan, listeners: RunListeners) {
+    this.id = plan.env[RUN_ID_VARIABLE];
     this.#listeners = listeners;
     this.#ownsGroup = plan.cluster === undefined;
     this.exited = new Promise((resolve) => {
@@ -42,6 +46,7 @@ class SpawnedRun implements Run {
       return;
     }
     const child = this.#child;
+    unrefChild(child);
     this.outputEnded = Promise.all([ended(child.stdout), ended(child.stderr)]);
     child.once("spawn", () => listeners.onSpawned());
     child.on("error", (error) => {
@@ -129,10 +134,11 @@ class SpawnedRun implements Run {
   }
 }
 
-function ended(stream: Readable | null): Promise<void> {
+/** A child that could not be started for want of descriptors has no streams at all. */
+function ended(stream: Readable | null | undefined): Promise<void> {
   return new Promise((resolve) => {
-    if (stream === null) resolve();
-    else stream.once("close", () => resolve());
+    if (stream instanceof Readable) stream.once("close", () => resolve());
+    else resolve();
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../host/clock.ts";
 import type { SupervisorHost } from "../host/supervisor-host.ts";
+import { endStrays, type Patience } from "./end-strays.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
 import type { Run } from "./run.ts";
 
@@ -33,8 +34,8 @@ const GROUP_POLL_MS = 20;
 const LAST_OUTPUT_MS = 200;
 
 /**
- * Stops a run: asks it to drain, runs `preStop`, signals its group, kills the group at the deadline,
- * and returns only when nothing of the group is left.
+ * Stops a run: asks it to drain, runs `preStop`, signals its group, then what has left the group,
+ * kills at the deadline, and returns only when nothing that it has started is left.
  */
 export async function stopRun(run: Run, options: StopLadderOptions): Promise<StopOutcome> {
   const { clock } = options.host;
@@ -66,13 +67,14 @@ export async function stopRun(run: Run, options: StopLadderOptions): Promise<Sto
     await pause(clock, GROUP_POLL_MS, [run.exited]);
   }
   await run.exited;
+  const strayKilled = await endStrays(run, options.host, options.signal, deadline);
   // What it said last is still in the pipe; a process outside the group may hold it open for ever.
   await pause(clock, LAST_OUTPUT_MS, [run.outputEnded]);
   run.release();
-  return { killed, durationMs: clock.monotonicMs() - startedAt };
+  return { killed: killed || strayKilled, durationMs: clock.monotonicMs() - startedAt };
 }
 
-class Deadline {
+class Deadline implements Patience {
   readonly #startedAt: number;
   readonly #options: StopLadderOptions;
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { messageOf, MillraceError } from "@millrace/core";
+import type { SupervisorErrorCode } from "../errors.ts";
 import { type Clock, timestamp } from "../host/clock.ts";
 import type {
   Operation,
@@ -140,7 +141,12 @@ class QueuedOperation implements Operation {
   end(state: "superseded" | "cancelled"): void {
     if (this.#endedAt !== undefined) return;
     this.#settle(state);
-    this.#abort.abort(new MillraceError("OPERATION_ENDED", `the operation was ${state}`));
+    this.#abort.abort(
+      new MillraceError<SupervisorErrorCode>(
+        "SUPERVISOR_OPERATION_ENDED",
+        `the operation was ${state}: what it had done by then stays`,
+      ),
+    );
   }
 
   async run(work: OperationWork): Promise<void> {

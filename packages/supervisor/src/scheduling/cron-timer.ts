@@ -50,14 +50,12 @@ export class CronTimer {
 
   #waitUntil(dueAtMs: number): void {
     const waitMs = Math.min(MAX_WAIT_MS, Math.max(0, dueAtMs - this.#clock.now()));
-    this.#timer = this.#clock
-      .setTimeout(() => {
-        if (this.#clock.now() < dueAtMs) this.#waitUntil(dueAtMs);
-        else {
-          this.start();
-          this.#onTime();
-        }
-      }, waitMs)
-      .unref();
+    this.#timer = this.#clock.setTimeout(() => {
+      if (this.#clock.now() < dueAtMs) this.#waitUntil(dueAtMs);
+      else {
+        this.start();
+        this.#onTime();
+      }
+    }, waitMs);
   }
 }

@@ -114,7 +114,8 @@ export class ScheduledProcess {
   async #onTime(jitterMs: number): Promise<void> {
     const { clock } = this.#host;
     if (jitterMs > 0) await sleep(clock, this.#host.random() * jitterMs, this.#abort.signal);
-    this.trigger("schedule");
+    // Whoever has paused or ended it in the meantime has meant this run too.
+    if (!this.isPaused && !this.#abort.signal.aborted) this.trigger("schedule");
   }
 
   #hasMissed({

@@ -1,25 +1,16 @@
 import type { Clock, Timer } from "../host/clock.ts";
+import { RUN_ID_VARIABLE } from "../orphans/stray-finder.ts";
 import { groupIsAlive, signalGroup } from "../process/process-group.ts";
-import { readProcStat } from "../process/proc-stat.ts";
+import { readEnvironment } from "../process/proc-stat.ts";
+import { isSameProcess, type ProcessIdentity } from "../process/process-identity.ts";
 import type { Exit } from "../process/restart-policy.ts";
 import type { Run } from "../process/run.ts";
 
-/** A process by pid and start time: together they name it for good on one boot. */
-export interface ProcessIdentity {
-  pid: number;
-  startTicks: number;
-}
-
 const POLL_MS = 200;
-
-/** Whether a process is still the one that was meant, not another with a reused pid. */
-export function isSameProcess({ pid, startTicks }: ProcessIdentity): boolean {
-  const stat = readProcStat(pid);
-  return stat !== undefined && stat.startTicks === startTicks && stat.state !== "Z";
-}
 
 /** A process that an earlier supervisor started: no child of ours, so its end is seen by looking. */
 export class AdoptedRun implements Run {
+  readonly id: string | undefined;
   readonly pid: number;
   readonly startedAtMs: number;
   readonly startedMonotonicMs: number;
@@ -38,6 +29,7 @@ export class AdoptedRun implements Run {
   ) {
     this.#identity = identity;
     this.pid = identity.pid;
+    this.id = readEnvironment(identity.pid).get(RUN_ID_VARIABLE);
     this.startedAtMs = clock.now() - uptimeMs;
     this.startedMonotonicMs = clock.monotonicMs() - uptimeMs;
     const { promise, resolve } = Promise.withResolvers<Exit>();

@@ -11,8 +11,9 @@ import {
   readUptimeSeconds,
   TICKS_PER_SECOND,
 } from "../process/proc-stat.ts";
+import { isSameProcess } from "../process/process-identity.ts";
 import type { ManagedProcess } from "../scaling/managed-process.ts";
-import { AdoptedRun, isSameProcess } from "./adopted-run.ts";
+import { AdoptedRun } from "./adopted-run.ts";
 import { readState, type SupervisorState, writeState } from "./state-file.ts";
 import { StateLock } from "./state-lock.ts";
 import { findSurvivors, type Survivor } from "./survivors.ts";
@@ -96,12 +97,10 @@ export class StateKeeper {
   /** Writes the state soon. */
   save(): void {
     if (this.#fleet === undefined) return;
-    this.#timer ??= this.#clock
-      .setTimeout(() => {
-        this.#timer = undefined;
-        this.#write();
-      }, SAVE_DELAY_MS)
-      .unref();
+    this.#timer ??= this.#clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#write();
+    }, SAVE_DELAY_MS);
   }
 
   close(): void {

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { messageOf, MillraceError } from "@millrace/core";
 import type { SupervisorErrorCode } from "../errors.ts";
 import { readBootId, readProcStat } from "../process/proc-stat.ts";
-import { isSameProcess } from "./adopted-run.ts";
+import { isSameProcess } from "../process/process-identity.ts";
 
 /**
  * Keeps two supervisors from sharing a state file, which would fight over the same instances. A lock

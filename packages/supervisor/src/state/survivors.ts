@@ -1,5 +1,5 @@
 import { listPids, readBootId, readEnvironment, readProcStat } from "../process/proc-stat.ts";
-import { isSameProcess, type ProcessIdentity } from "./adopted-run.ts";
+import { isSameProcess, type ProcessIdentity } from "../process/process-identity.ts";
 import type { SupervisorState } from "./state-file.ts";
 
 /** An instance that outlived its supervisor. */

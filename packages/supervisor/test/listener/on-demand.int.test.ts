@@ -6,6 +6,7 @@ import { countOpenConnections } from "../../src/listener/open-connections.ts";
 import { SharedListener } from "../../src/listener/shared-listener.ts";
 import { execArgv, fixture } from "../fixtures/fixture.ts";
 import { isRunning, startSupervisor } from "../fixtures/start-supervisor.ts";
+import { prepare } from "../simulation/simulate.ts";
 
 function ask(port: number): Promise<string> {
   return fetch(`http://127.0.0.1:${port}/`, { headers: { Connection: "close" } }).then((response) =>
@@ -34,7 +35,8 @@ describe("listen.onDemand", () => {
     const port = Number(supervisor.process("web").port);
     for (let round = 0; round < 2; round++) {
       expect(supervisor.process("web").instances).toEqual([]);
-      const answers = await Promise.all([ask(port), ask(port), ask(port)]);
+      // All of them wait for the first instance, and none fails.
+      const answers = await Promise.all(Array.from({ length: 30 }, () => ask(port)));
       for (const answer of answers) expect(answer).toMatch(/^web-1 \d+ \/$/);
       expect(new Set(answers).size).toBe(1);
       const pid = Number(answers[0]?.split(" ")[1]);
@@ -59,6 +61,25 @@ describe("listen.onDemand", () => {
     await supervisor.startProcess("web").done;
     expect(supervisor.process("web").scale).toBe(1);
   });
+});
+
+test("a connection to a process at zero has an instance started for it within 20 ms", async () => {
+  // Real sockets, on a clock that nothing makes late.
+  const { host, supervisor, close } = prepare({
+    web: { command: ["web"], scale: 0, listen: { port: 0, onDemand: true } },
+  });
+  await supervisor.start();
+  await host.clock.advance(60_000);
+  expect(host.launched).toEqual([]);
+  const client = connect({ host: "127.0.0.1", port: Number(supervisor.process("web").port) });
+  client.on("error", () => {});
+  onTestFinished(() => void client.destroy());
+  await waitFor(() => client.readyState === "open");
+  const connectedAtMs = host.clock.monotonicMs();
+  await host.clock.advance(20);
+  expect(host.launched).toHaveLength(1);
+  expect((host.launched[0]?.startedMonotonicMs ?? 0) - connectedAtMs).toBeLessThanOrEqual(20);
+  expect(await close()).toEqual([]);
 });
 
 async function listening(): Promise<{ server: Server; port: number }> {

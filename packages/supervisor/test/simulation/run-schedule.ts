@@ -9,6 +9,7 @@ const MINUTE_MS = 60_000;
 const MAX_INSTANCES = 20;
 // Longer than any backoff here.
 const CALM_MS = 90_000;
+const REPLACED_MS = 10_000;
 
 /** What happens in a world, and whether it calms down before the end. */
 export const schedules = fc.record({
@@ -92,16 +93,22 @@ async function calmDown(stage: Stage, watch: Watch, schedule: Schedule): Promise
       if (process !== name) return false;
       return state === "cancelled" || state === "failed" || kind === "stop";
     });
-  watch.checkCalm(
-    (name) =>
-      (!isReminded && isCutShort(name)) ||
-      (name === "main" && world.main.hooks?.postStart?.command[0] === "fails") ||
-      (name === "companion" && world.companion.startsWith("scheduled")) ||
-      host.launched
-        .slice(-MAX_INSTANCES)
-        .some(({ plan }) => (plan.env["TEMPER"] ?? "calm") !== "calm"),
-    schedule.steps.some(({ action }) => action === "set temper"),
-  );
+  const isSick = (name: string): boolean =>
+    host.launched
+      .filter(({ plan }) => plan.env["MILLRACE_PROCESS_NAME"] === name)
+      .slice(-MAX_INSTANCES)
+      .some(({ plan }) => (plan.env["TEMPER"] ?? "calm") !== "calm");
+  const isExcused = (name: string): boolean =>
+    (!isReminded && isCutShort(name)) ||
+    (name === "main" && world.main.hooks?.postStart?.command[0] === "fails") ||
+    (name === "companion" && world.companion.startsWith("scheduled")) ||
+    isSick(name);
+  const wasEverSick = schedule.steps.some(({ action }) => action === "set temper");
+  const problems = (): string[] => watch.unrest(isExcused, wasEverSick);
+  // What was launched before may grow still, and this may be the moment when it is replaced.
+  await host.clock.advanceUntil(() => problems().length === 0, REPLACED_MS, 100);
+  for (const problem of problems()) watch.blame(problem);
+  watch.check();
 }
 
 async function mustSettle(

@@ -26,8 +26,9 @@ export function prepare(
   processes: SupervisorOptions["processes"],
   seed = 1,
   options: Partial<SupervisorOptions> = {},
+  epochMs?: number,
 ): Simulation {
-  const host = new SimulatedHost(seed);
+  const host = new SimulatedHost(seed, epochMs);
   const supervisor = createSupervisorOn(host, {
     processes,
     env: {},

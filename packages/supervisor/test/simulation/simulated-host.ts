@@ -1,4 +1,5 @@
 import type { Timer } from "../../src/host/clock.ts";
+import type { LoopHandle } from "../../src/host/event-loop-hold.ts";
 import type { HostGuardian, SupervisorHost } from "../../src/host/supervisor-host.ts";
 import type { LaunchPlan } from "../../src/process/launch-plan.ts";
 import type { CommandOutcome, CommandPlace } from "../../src/process/run-command.ts";
@@ -14,7 +15,7 @@ const FIRST_PID = 10_000_001;
 
 /** A computer whose time and processes are made up; one seed decides all that happens there. */
 export class SimulatedHost implements SupervisorHost {
-  readonly clock = new VirtualClock();
+  readonly clock: VirtualClock;
   readonly capacity = { cpuCount: 4, memoryBytes: 8e9 };
   readonly guardian = new SimulatedGuardian();
   /** How the children of each process are by nature, from now on. */
@@ -29,12 +30,17 @@ export class SimulatedHost implements SupervisorHost {
   #lastPid = FIRST_PID;
   #commands = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, epochMs?: number) {
+    this.clock = new VirtualClock(epochMs);
     this.#random = new Random(seed);
   }
 
   random(): number {
     return this.#random.next();
+  }
+
+  holdEventLoop(): LoopHandle {
+    return { ref: () => {}, unref: () => {}, close: () => {} };
   }
 
   launch(plan: LaunchPlan, listeners: RunListeners): SimulatedProcess {
@@ -81,6 +87,11 @@ export class SimulatedHost implements SupervisorHost {
         }, takesMs),
       );
     });
+  }
+
+  /** What leaves its group is not simulated. */
+  findStrays(): Promise<[]> {
+    return Promise.resolve([]);
   }
 
   sample(pid: number): ResourceUsage | undefined {

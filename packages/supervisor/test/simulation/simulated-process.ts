@@ -16,6 +16,7 @@ const SIGNALS_THAT_END: ReadonlySet<NodeJS.Signals> = new Set([
 
 /** A child that exists only in a simulation, and its group. */
 export class SimulatedProcess implements Run {
+  readonly id = undefined;
   readonly plan: LaunchPlan;
   readonly pid: number | undefined;
   readonly startedAtMs: number;
@@ -55,6 +56,16 @@ export class SimulatedProcess implements Run {
 
   get hasEnded(): boolean {
     return this.#hasEnded;
+  }
+
+  /** When it stops answering, on the monotonic clock; never where it ends first. */
+  get freezesAtMs(): number {
+    return this.startedMonotonicMs + (this.#behaviour.freezesAfterMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** When it says that it is ready, on the monotonic clock. */
+  get bootedAtMs(): number {
+    return this.startedMonotonicMs + this.#behaviour.bootMs;
   }
 
   /** Whether it would answer a probe well. */

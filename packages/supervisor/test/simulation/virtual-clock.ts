@@ -8,6 +8,7 @@ const MAX_STEPS_PER_INSTANT = 20_000;
 
 /** Time that passes only when it is told to, from one due callback to the next. */
 export class VirtualClock implements Clock {
+  readonly #epochMs: number;
   #atMs = 0;
   #sequence = 0;
   #steps = 0;
@@ -15,8 +16,13 @@ export class VirtualClock implements Clock {
   readonly #due: VirtualTimer[] = [];
   readonly #turns: Array<() => void> = [];
 
+  /** Begins at a wall-clock time. */
+  constructor(epochMs = EPOCH_MS) {
+    this.#epochMs = epochMs;
+  }
+
   now(): number {
-    return EPOCH_MS + Math.floor(this.#atMs);
+    return this.#epochMs + Math.floor(this.#atMs);
   }
 
   monotonicMs(): number {
@@ -153,10 +159,6 @@ class VirtualTimer implements Timer {
 
   close(): void {
     this.isClosed = true;
-  }
-
-  unref(): this {
-    return this;
   }
 
   again(atMs: number, order: number): this {

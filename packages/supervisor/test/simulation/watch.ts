@@ -67,26 +67,16 @@ export class Watch {
     this.#throwProblems();
   }
 
-  /** @throws when after a long calm something isn't as wanted, and nothing says why */
-  checkCalm(isExcused: (process: string) => boolean, wasEverSick: boolean): void {
-    for (const process of this.#supervisor.status().processes) {
-      const { name, desired, scale, instances } = process;
-      if (isExcused(name)) continue;
-      // What was sick may have kept a canary from being replaced by what it replaced.
-      if (!wasEverSick) this.#checkGenerations(process);
-      if (scale > desired) this.#blame(`${name} has ${scale} instances and wants ${desired}`);
-      const ended = instances.filter(({ state }) => state === "stopped" || state === "failed");
-      if (scale + ended.length < desired) {
-        this.#blame(`${name} wants ${desired} instances, has ${scale}, ${ended.length} ended`);
-      }
-      for (const { name: id, state, reason } of instances) {
-        const { because } = this.#supervisor.explain(id);
-        if (because.length === 0) this.#blame(`nothing explains ${id}`);
-        if (["ready", "stopped", "failed", "unhealthy"].includes(state)) continue;
-        this.#blame(`${id} is ${state} although all is calm: ${reason}`);
-      }
-    }
-    this.#throwProblems();
+  /** What after a long calm isn't as wanted, with nothing that says why. */
+  unrest(isExcused: (process: string) => boolean, wasEverSick: boolean): string[] {
+    const { processes } = this.#supervisor.status();
+    return processes
+      .filter(({ name }) => !isExcused(name))
+      .flatMap((process) => [
+        // What was sick may have kept a canary from being replaced by what it replaced.
+        ...(wasEverSick ? [] : this.#mixedGenerations(process)),
+        ...this.#unrestOf(process),
+      ]);
   }
 
   /** @throws when something is left of a supervisor that was closed */
@@ -104,8 +94,24 @@ export class Watch {
     this.#throwProblems();
   }
 
+  #unrestOf({ name, desired, scale, instances }: ProcessStatus): string[] {
+    const problems: string[] = [];
+    if (scale > desired) problems.push(`${name} has ${scale} instances and wants ${desired}`);
+    const ended = instances.filter(({ state }) => state === "stopped" || state === "failed");
+    if (scale + ended.length < desired) {
+      problems.push(`${name} wants ${desired} instances, has ${scale}, ${ended.length} ended`);
+    }
+    for (const { name: id, state, reason } of instances) {
+      const { because } = this.#supervisor.explain(id);
+      if (because.length === 0) problems.push(`nothing explains ${id}`);
+      if (["ready", "stopped", "failed", "unhealthy"].includes(state)) continue;
+      problems.push(`${id} is ${state} although all is calm: ${reason}`);
+    }
+    return problems;
+  }
+
   /** Only a rollout that was ended half-way may leave generations side by side. */
-  #checkGenerations({ name, generation, instances }: ProcessStatus): void {
+  #mixedGenerations({ name, generation, instances }: ProcessStatus): string[] {
     const endedHalfWay = [...this.#outcomes.values()].some(
       ({ process, kind, state, error }) =>
         process === name &&
@@ -116,8 +122,8 @@ export class Watch {
     const others = instances.filter(
       (one) => one.generation !== generation && SERVING.has(one.state),
     );
-    if (endedHalfWay || others.length === 0) return;
-    this.#blame(`${name} is at ${generation}: ${others.map((one) => one.generation).join(", ")}`);
+    if (endedHalfWay || others.length === 0) return [];
+    return [`${name} is at ${generation}: ${others.map((one) => one.generation).join(", ")}`];
   }
 
   #checkProcess({ name, desired, scale, instances }: ProcessStatus): void {

@@ -36,6 +36,8 @@ export default defineConfig({
           name: "unit",
           include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
           exclude: ["**/*.int.test.ts", "**/*.soak.test.ts"],
+          // They change nothing but what is theirs, and loading the same modules for each file took half of the time.
+          isolate: false,
           typecheck: {
             enabled: true,
             include: ["packages/*/test/**/*.test-d.ts"],
@@ -52,7 +54,10 @@ export default defineConfig({
           setupFiles: ["test/setup/watch-books.ts"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
+          // They wait more than they compute: two at a time take little more than half as long, with two cores
+          // already. After the unit tests, which take as many workers as there are cores.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {

@@ -12,7 +12,7 @@ const schema = z.object({
     http: z.boolean().default(false),
     httpHost: z.string().optional(),
     httpPort: port.optional(),
-    httpPath: z.string().optional(),
+    httpSocket: z.string().optional(),
     udp: z.boolean().default(false),
     udpPort: port.default(2407),
   }),

@@ -18,7 +18,7 @@ Configured by environment:
   MILLRACE_INGEST_HOST       address to listen on (127.0.0.1)
   MILLRACE_INGEST_PORT       port to listen on (2407)
   MILLRACE_INGEST_HTTP       true: also JSON, NDJSON and OTLP over HTTP (false)
-  MILLRACE_INGEST_HTTP_HOST, MILLRACE_INGEST_HTTP_PORT, MILLRACE_INGEST_HTTP_PATH
+  MILLRACE_INGEST_HTTP_HOST, MILLRACE_INGEST_HTTP_PORT, MILLRACE_INGEST_HTTP_SOCKET
                              where: address, port (2408), or a Unix socket instead
   MILLRACE_INGEST_UDP, MILLRACE_INGEST_UDP_PORT
                              true: also one frame in each datagram (false), port (2407)
@@ -54,7 +54,7 @@ if (process.argv.includes("--help")) {
 
 async function run(config: AgentConfig): Promise<void> {
   const { databaseUrl, synchronousCommit, otlp = config.ingest.http } = config;
-  const { http, httpHost, httpPort, httpPath, udp, udpPort, ...listen } = config.ingest;
+  const { http, httpHost, httpPort, httpSocket, udp, udpPort, ...listen } = config.ingest;
   const destination = postgres({ connectionString: databaseUrl, synchronousCommit });
   const channels = alertChannels(config.alerts);
   const tables = nightwatch({ alerts: channels.length > 0 });
@@ -68,7 +68,7 @@ async function run(config: AgentConfig): Promise<void> {
   const ingest = createIngestServer({
     buffer,
     ...listen,
-    http: http && { host: httpHost, port: httpPort, path: httpPath },
+    http: http && { host: httpHost, port: httpPort, socket: httpSocket },
     udp: udp ? { port: udpPort } : undefined,
   });
   const alerts = channels.length > 0 ? [createAlertDispatcher({ destination, channels })] : [];

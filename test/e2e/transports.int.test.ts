@@ -80,7 +80,7 @@ afterAll(async () => {
 });
 
 function optionsOf(name: TransportName): Partial<IngestOptions> {
-  if (name === "unix") return { path: join(folder, "ingest.sock") };
+  if (name === "unix") return { socket: join(folder, "ingest.sock") };
   if (name === "tls") return { port: 0, tls: selfSigned() };
   if (name === "udp") return { port: 0, udp: { port: 0 } };
   return { port: 0, http: { port: 0 } };

@@ -27,6 +27,7 @@ export class DiskWatch {
   readonly #options: DiskWatchOptions;
   #reserve: Reserve | undefined;
   #isFull = false;
+  #checking: Promise<void> | undefined;
   /** Set while appends have to be refused. */
   trouble: DiskTrouble | undefined;
   freeBytes: number | undefined;
@@ -57,7 +58,15 @@ export class DiskWatch {
     return hasSpace;
   }
 
-  async check(): Promise<void> {
+  /** One look at a time: the answer of an earlier one would hide that of a later one. */
+  check(): Promise<void> {
+    this.#checking ??= this.#look().finally(() => {
+      this.#checking = undefined;
+    });
+    return this.#checking;
+  }
+
+  async #look(): Promise<void> {
     const { path, maxWalBytes } = this.#options;
     try {
       const { bavail, blocks, bsize } = await statfs(dirname(path));

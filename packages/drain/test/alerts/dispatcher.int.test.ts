@@ -180,8 +180,8 @@ describe("an alert dispatcher", () => {
         0,
       );
     await waitFor(() => sent() === 10_000, { timeoutMs: 20_000 });
-    // Two when each agent has queued a part of them.
-    expect(hook.requests.length).toBeLessThanOrEqual(2);
+    // One for each part that the agents have queued by then: two as a rule, and never more than the limit.
+    expect(hook.requests.length).toBeLessThanOrEqual(3);
     const grouped = hook.requests.map(({ body, text }) => {
       expect(body["type"]).toBe("issues.digest");
       expect(text.length).toBeLessThan(100_000);

@@ -31,8 +31,8 @@ export interface IngestHttpOptions {
   host?: string | undefined;
   /** Port to listen on; 0 takes a free one, see `httpAddress()`. @default 2408 */
   port?: number | undefined;
-  /** Unix socket to listen on, instead of `host` and `port`. */
-  path?: string | undefined;
+  /** Path of a Unix socket to listen on, instead of `host` and `port`. */
+  socket?: string | undefined;
   /** Permissions of the Unix socket; connecting takes the right to write. @default 0o600 */
   socketMode?: number | undefined;
   /** Speaks TLS, as `createServer` of `node:tls` takes it; `false` does not. @default the server's; none on a Unix socket */
@@ -49,7 +49,7 @@ const timeoutMs = z.int().positive().max(86_400_000).optional();
 const shape = z.strictObject({
   host: z.string().min(1).optional(),
   port: z.int().min(0).max(65_535).optional(),
-  path: z.string().min(1).optional(),
+  socket: z.string().min(1).optional(),
   socketMode: z.int().min(0).max(0o777).optional(),
   tls: z.union([z.literal(false), tlsSchema]).optional(),
   allow: z.array(addressRuleSchema).optional(),

@@ -33,9 +33,9 @@ export function resolveHttp(
 ): ResolvedHttp | undefined {
   if (server.http === false) return undefined;
   const http = server.http === true ? {} : server.http;
-  const { path, limits: own = {} } = http;
+  const { socket, limits: own = {} } = http;
   const { maxFrameBytes, frameTimeoutMs, maxUnfinishedBytes, ...shared } = server.limits;
-  const isLocal = path !== undefined;
+  const isLocal = socket !== undefined;
   const limits = {
     maxConnections: own.maxConnections ?? shared.maxConnections,
     maxConnectionsPerAddress: own.maxConnectionsPerAddress ?? shared.maxConnectionsPerAddress,
@@ -48,7 +48,7 @@ export function resolveHttp(
     .filter((other) => isLocal && http[other] !== undefined && http[other] !== false)
     .map((other) => ({
       path: `http.${other}`,
-      problem: "excludes http.path: set one of the two",
+      problem: "excludes http.socket: set one of the two",
     }));
   if (limits.maxBodyBytes > maxUnfinishedBytes) {
     problems.push({
@@ -61,7 +61,7 @@ export function resolveHttp(
     target: {
       host: http.host ?? server.host,
       port: http.port ?? DEFAULT_HTTP_PORT,
-      path,
+      socket,
       socketMode: http.socketMode ?? DEFAULT_SOCKET_MODE,
       reusePort: !isLocal && server.reusePort,
     },

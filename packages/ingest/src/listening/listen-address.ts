@@ -11,7 +11,7 @@ export type BoundAddress = ListenAddress | { path: string };
 
 /** {@link ListenOptions} that say where to listen, after defaults. */
 export interface ListenTarget extends ListenAddress {
-  path?: string | undefined;
+  socket?: string | undefined;
   socketMode: number;
   reusePort: boolean;
   listen?: ListenFrom | undefined;

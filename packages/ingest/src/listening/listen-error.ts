@@ -20,14 +20,14 @@ export function listenFailed(error: unknown, target: ListenTarget): MillraceErro
   );
 }
 
-function describe({ listen, path, host, port }: ListenTarget): string {
+function describe({ listen, socket, host, port }: ListenTarget): string {
   if (listen !== undefined) return "fd" in listen ? `file descriptor ${listen.fd}` : "the handle";
-  return path ?? `${host}:${port}`;
+  return socket ?? `${host}:${port}`;
 }
 
-function wayOut(code: unknown, { listen, path, port }: ListenTarget): string {
+function wayOut(code: unknown, { listen, socket, port }: ListenTarget): string {
   if (listen !== undefined) return "pass a socket that is bound, and open in this process";
-  if (path !== undefined) return unixWayOut(code);
+  if (socket !== undefined) return unixWayOut(code);
   switch (code) {
     case "EADDRINUSE":
       return `another process has port ${port}, stop it (on Linux "ss -ltnp" names it) or set another port`;
@@ -44,11 +44,11 @@ function wayOut(code: unknown, { listen, path, port }: ListenTarget): string {
 function unixWayOut(code: unknown): string {
   switch (code) {
     case "EADDRINUSE":
-      return "another process answers there or the file is no socket, set another path";
+      return "another process answers there or the file is no socket, set another socket";
     case "EACCES":
     case "ENOENT":
       return "make the folder, and give this user the right to write to it";
     default:
-      return "check path; most systems allow about 100 characters";
+      return "check socket; most systems allow about 100 characters";
   }
 }

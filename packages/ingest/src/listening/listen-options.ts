@@ -16,8 +16,8 @@ export interface ListenOptions {
   host?: string | undefined;
   /** Port to listen on; 0 takes a free one, see `address()`. @default 2407 */
   port?: number | undefined;
-  /** Unix socket to listen on, instead of `host` and `port`. */
-  path?: string | undefined;
+  /** Path of a Unix socket to listen on, instead of `host` and `port`. */
+  socket?: string | undefined;
   /** Permissions of the Unix socket; connecting takes the right to write. @default 0o660 */
   socketMode?: number | undefined;
   /**
@@ -27,7 +27,7 @@ export interface ListenOptions {
    * @default false
    */
   reusePort?: boolean | undefined;
-  /** A socket that is bound already, instead of `host`, `port` and `path`. */
+  /** A socket that is bound already, instead of `host`, `port` and `socket`. */
   listen?: ListenFrom | undefined;
   /** Speaks TLS, with what `createServer` of `node:tls` takes; `requestCert` and `ca` for mutual TLS. */
   tls?: TlsOptions | undefined;
@@ -55,7 +55,7 @@ export const tlsSchema = z
 export const listenShape = {
   host: z.string().min(1).default("127.0.0.1"),
   port: z.int().min(0).max(65_535).default(2407),
-  path: z.string().min(1).optional(),
+  socket: z.string().min(1).optional(),
   socketMode: z.int().min(0).max(0o777).default(0o660),
   reusePort: z.boolean().default(false),
   listen: z
@@ -72,13 +72,13 @@ export const listenShape = {
 
 /** Pairs of which one makes the other meaningless. */
 const CONFLICTS = [
-  ["path", "host"],
-  ["path", "port"],
-  ["path", "reusePort"],
-  ["path", "listen"],
-  ["path", "tls"],
-  ["path", "allow"],
-  ["path", "deny"],
+  ["socket", "host"],
+  ["socket", "port"],
+  ["socket", "reusePort"],
+  ["socket", "listen"],
+  ["socket", "tls"],
+  ["socket", "allow"],
+  ["socket", "deny"],
   ["listen", "host"],
   ["listen", "port"],
   ["listen", "reusePort"],

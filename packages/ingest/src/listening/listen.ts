@@ -16,7 +16,8 @@ const BACKLOG = 4_096;
 export async function listen(server: Server, target: ListenTarget): Promise<BoundAddress> {
   try {
     if (target.listen !== undefined) await takeOver(server, target.listen);
-    else if (target.path !== undefined) await listenOnPath(server, target.path, target.socketMode);
+    else if (target.socket !== undefined)
+      await listenOnSocket(server, target.socket, target.socketMode);
     else {
       const { host, port, reusePort } = target;
       await bind(server, { host, port, reusePort });
@@ -29,7 +30,7 @@ export async function listen(server: Server, target: ListenTarget): Promise<Boun
   return { host: bound.address, port: bound.port };
 }
 
-async function listenOnPath(server: Server, path: string, mode: number): Promise<void> {
+async function listenOnSocket(server: Server, path: string, mode: number): Promise<void> {
   await removeStaleSocket(path);
   await bind(server, { path });
   try {

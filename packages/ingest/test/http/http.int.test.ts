@@ -217,7 +217,11 @@ describe("POST /v1/ingest", () => {
     const folder = mkdtempSync(join(tmpdir(), "millrace-http-"));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const path = join(folder, "http.sock");
-    const running = await runServer({ http: { path }, tls: selfSigned(), allow: ["10.0.0.0/8"] });
+    const running = await runServer({
+      http: { socket: path },
+      tls: selfSigned(),
+      allow: ["10.0.0.0/8"],
+    });
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(() => running.server.httpAddress()).toThrow(path);
     const dispatcher = new Agent({ connect: { socketPath: path } });
@@ -227,7 +231,7 @@ describe("POST /v1/ingest", () => {
     expect((await fetch("http://localhost/v1/ingest", init)).status).toBe(202);
     await running.server.close({ graceMs: 1_000 });
     expect(existsSync(path)).toBe(false);
-    const group = await runServer({ http: { path, socketMode: 0o660 } });
+    const group = await runServer({ http: { socket: path, socketMode: 0o660 } });
     expect(statSync(path).mode & 0o777).toBe(0o660);
     await group.server.close();
   });

@@ -16,22 +16,22 @@ function messageFor(options: Partial<IngestOptions>): string {
 
 describe("options that say where to listen", () => {
   it.each<[string, string, Partial<IngestOptions>]>([
-    ["path", "host", { path: "/tmp/x.sock", host: "127.0.0.1" }],
-    ["path", "port", { path: "/tmp/x.sock", port: 2407 }],
-    ["path", "reusePort", { path: "/tmp/x.sock", reusePort: true }],
-    ["path", "tls", { path: "/tmp/x.sock", tls: { cert: "x" } }],
-    ["path", "allow", { path: "/tmp/x.sock", allow: ["10.0.0.1"] }],
-    ["path", "listen", { path: "/tmp/x.sock", listen: { fd: 3 } }],
+    ["socket", "host", { socket: "/run/x.sock", host: "127.0.0.1" }],
+    ["socket", "port", { socket: "/run/x.sock", port: 2407 }],
+    ["socket", "reusePort", { socket: "/run/x.sock", reusePort: true }],
+    ["socket", "tls", { socket: "/run/x.sock", tls: { cert: "x" } }],
+    ["socket", "allow", { socket: "/run/x.sock", allow: ["10.0.0.1"] }],
+    ["socket", "listen", { socket: "/run/x.sock", listen: { fd: 3 } }],
     ["listen", "port", { listen: { fd: 3 }, port: 2407 }],
     ["listen", "reusePort", { listen: { handle: createServer() }, reusePort: true }],
   ])("%s excludes %s, and the error names both", (first, second, options) => {
     expect(messageFor(options)).toContain(`${second}: excludes ${first}: set one of the two`);
   });
 
-  it.each(["host", "port", "tls", "allow", "deny"])("http.path excludes http.%s", (other) => {
+  it.each(["host", "port", "tls", "allow", "deny"])("http.socket excludes http.%s", (other) => {
     const values = { host: "127.0.0.1", port: 0, tls: { cert: "x" }, allow: [], deny: [] };
-    const http = { path: "/tmp/x.sock", [other]: Reflect.get(values, other) };
-    expect(messageFor({ http })).toContain(`http.${other}: excludes http.path`);
+    const http = { socket: "/run/x.sock", [other]: Reflect.get(values, other) };
+    expect(messageFor({ http })).toContain(`http.${other}: excludes http.socket`);
   });
 
   it("no body of HTTP may be larger than the memory for all of them", () => {
@@ -41,7 +41,7 @@ describe("options that say where to listen", () => {
   });
 
   it("reusePort: false is no conflict", () => {
-    expect(messageFor({ path: "/tmp/x.sock", reusePort: false })).toBe("");
+    expect(messageFor({ socket: "/run/x.sock", reusePort: false })).toBe("");
   });
 
   it.each(["10.0.0.0/33", "10.0.0", "example.com", "fd00::/129", "10.0.0.0/8/8", "10.0.0.0/", ""])(

@@ -18,7 +18,7 @@ describe("the self-probe", () => {
     const kinds: Array<Partial<IngestOptions>> = [
       { host: "0.0.0.0" },
       { tokens: [{ name: "shop", token: "secret" }] },
-      { path: join(folder, "probe.sock") },
+      { socket: join(folder, "probe.sock") },
       { tls: certificate },
       // Lets in neither the address nor the lack of a certificate of the probe.
       {

@@ -12,10 +12,10 @@ function temporaryPath(): string {
   return join(folder, "ingest.sock");
 }
 
-describe("path", () => {
+describe("socket", () => {
   it("listens on a Unix socket with the mode that was asked for, and removes it on close", async () => {
     const path = temporaryPath();
-    const running = await runServer({ path });
+    const running = await runServer({ socket: path });
     expect(statSync(path).mode & 0o777).toBe(0o660);
     expect(await sendAsOfficialClient({ path }, "[1]")).toBe("2:OK");
     expect(await sendAsOfficialClient({ path }, "")).toBe("5:ER");
@@ -27,24 +27,24 @@ describe("path", () => {
 
   it("socketMode sets who may connect", async () => {
     const path = temporaryPath();
-    await runServer({ path, socketMode: 0o600 });
+    await runServer({ socket: path, socketMode: 0o600 });
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
   it("takes over the socket file that a killed process left behind", async () => {
     const path = temporaryPath();
-    const killed = await startServerProcess({ path });
+    const killed = await startServerProcess({ socket: path });
     expect(await sendAsOfficialClient({ path }, "[1]")).toBe("2:OK");
     await killed.kill();
     expect(existsSync(path)).toBe(true);
-    await runServer({ path });
+    await runServer({ socket: path });
     expect(await sendAsOfficialClient({ path }, "[2]")).toBe("2:OK");
   });
 
   it("leaves a living server alone", async () => {
     const path = temporaryPath();
-    await runServer({ path });
-    await expect(runServer({ path })).rejects.toMatchObject({
+    await runServer({ socket: path });
+    await expect(runServer({ socket: path })).rejects.toMatchObject({
       code: "INGEST_LISTEN_FAILED",
       message: expect.stringContaining("another process answers there"),
     });
@@ -54,9 +54,11 @@ describe("path", () => {
   it("never removes a file that is no socket, and says when the folder is missing", async () => {
     const path = temporaryPath();
     writeFileSync(path, "precious");
-    await expect(runServer({ path })).rejects.toMatchObject({ code: "INGEST_LISTEN_FAILED" });
+    await expect(runServer({ socket: path })).rejects.toMatchObject({
+      code: "INGEST_LISTEN_FAILED",
+    });
     expect(existsSync(path)).toBe(true);
-    await expect(runServer({ path: `${path}.d/x` })).rejects.toMatchObject({
+    await expect(runServer({ socket: `${path}.d/x` })).rejects.toMatchObject({
       message: expect.stringContaining("make the folder"),
     });
   });

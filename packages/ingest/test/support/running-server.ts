@@ -35,7 +35,7 @@ export async function runServer(
   const logger = createMemoryLogger();
   const metrics = new Registry();
   const buffer = createBuffer({ path, logger, metrics, ...bufferOptions });
-  const port = options.path === undefined && options.listen === undefined ? 0 : undefined;
+  const port = options.socket === undefined && options.listen === undefined ? 0 : undefined;
   const server = createIngestServer({ buffer, port, logger, metrics, ...options });
   onTestFinished(async () => {
     await server.close({ graceMs: 0 });

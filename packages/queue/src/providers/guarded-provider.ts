@@ -41,7 +41,7 @@ export class GuardedProvider {
     });
     this.#policy = wrap(
       retry(mayPass, {
-        maxAttempts: entry.maxTries - 1,
+        maxAttempts: entry.attempts - 1,
         backoff: new ExponentialBackoff({ initialDelay: 100, maxDelay: 2_000 }),
       }),
       this.#breaker,

@@ -15,8 +15,8 @@ export interface ProviderEntry {
   overflow?: string | undefined;
   /** Model to ask here, by the model that was asked for; for chains across vendors. */
   models?: Record<string, string> | undefined;
-  /** Tries on failures that may pass. @default 2 */
-  maxTries?: number | undefined;
+  /** How often a call is tried while it fails in a way that may pass. @default 2 */
+  attempts?: number | undefined;
   /** Failures in a row that open the breaker. @default 5 */
   breakAfter?: number | undefined;
   /** How long an open breaker lets nothing through, in milliseconds. @default 5_000 */
@@ -40,7 +40,7 @@ const entrySchema = z.strictObject({
   fallbackTo: z.string().optional(),
   overflow: z.string().optional(),
   models: z.record(z.string(), z.string()).optional(),
-  maxTries: z.int().positive().default(2),
+  attempts: z.int().positive().default(2),
   breakAfter: z.int().positive().default(5),
   halfOpenAfterMs: z.int().positive().default(5_000),
 });

@@ -274,7 +274,16 @@ describe("a chain of providers", () => {
     fixture = await openFixture();
     second = await playServer();
     second.play(json(OLLAMA));
-    limits = await startLimits(1_000_000);
+    limits = createTokenLimits({
+      connection: fixture.client,
+      tenants: fixture.tenants,
+      prefix: fixture.prefix,
+      accounts: {
+        main: { requestsPerMinute: 1_000, outputTokensPerMinute: 1_000_000 },
+        slow: { requestsPerMinute: 1_000, outputTokensPerMinute: 1_000 },
+      },
+    });
+    await limits.start();
   });
   afterEach(async () => {
     await limits.close();
@@ -282,17 +291,7 @@ describe("a chain of providers", () => {
     await fixture.close();
   });
 
-  const startLimits = async (outputTokensPerMinute: number) => {
-    const started = createTokenLimits({
-      connection: fixture.client,
-      tenants: fixture.tenants,
-      prefix: fixture.prefix,
-      accounts: { main: { requestsPerMinute: 1_000, outputTokensPerMinute } },
-    });
-    await started.start();
-    return started;
-  };
-  const build = (overrides: object = {}, limitedBy = limits) =>
+  const build = (overrides: object = {}) =>
     createProviders(
       [
         {
@@ -300,14 +299,14 @@ describe("a chain of providers", () => {
           adapter: anthropicAdapter({ baseUrl: server.url }),
           account: "main",
           fallbackTo: "secondary",
-          maxTries: 2,
+          attempts: 2,
           breakAfter: 3,
           halfOpenAfterMs: 300,
           ...overrides,
         },
         { name: "secondary", adapter: ollamaAdapter({ baseUrl: second.url }) },
       ],
-      { limits: limitedBy, maxInlineWaitMs: 0, logger: silentLogger },
+      { limits, maxInlineWaitMs: 0, logger: silentLogger },
     );
   const call = { ...REQUEST, tenantId: "acme" };
 
@@ -355,9 +354,8 @@ describe("a chain of providers", () => {
   });
 
   it("lowers the account's buckets to what the provider says is left, for every process, and never raises them", async () => {
-    // Ten a second come back: a slow machine may take its time.
-    const slow = await startLimits(600);
-    const [one, other] = [build({}, slow), build({}, slow)];
+    // Its bucket does not fill again while the test runs.
+    const [one, other] = [build({ account: "slow" }), build({ account: "slow" })];
     // The budget is ours; somebody else uses the account, too.
     const left = { "anthropic-ratelimit-output-tokens-remaining": "60" };
     server.play(json(ANTHROPIC, 200, left));
@@ -370,7 +368,6 @@ describe("a chain of providers", () => {
     );
     expect(server.seen).toHaveLength(2);
     await Promise.all([one.close(), other.close()]);
-    await slow.close();
   });
 
   it("sends nothing into a 429 of 20 seconds but what was under way, puts all tasks off without an attempt, and keeps their order", async () => {

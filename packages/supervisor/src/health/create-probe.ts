@@ -33,7 +33,7 @@ export function createProbe(
       return httpProbe({
         host: fill(options.host),
         port: Number(fill(String(options.port ?? "${PORT:-80}"))),
-        socketPath: options.socketPath === undefined ? undefined : fill(options.socketPath),
+        socketPath: options.socket === undefined ? undefined : fill(options.socket),
         path: options.path,
         headers: options.headers,
         status: options.status,

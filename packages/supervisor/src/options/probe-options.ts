@@ -27,10 +27,10 @@ export interface TcpProbe extends ProbeTiming {
 /** Passes when a GET is answered with an expected status. */
 export interface HttpProbe extends ProbeTiming {
   type: "http";
-  /** A number, or `"${PORT}"` and the like; left out with `socketPath`. */
+  /** A number, or `"${PORT}"` and the like; left out with `socket`. */
   port?: number | string | undefined;
-  /** A Unix socket instead of host and port. */
-  socketPath?: string | undefined;
+  /** Path of a Unix socket instead of host and port. */
+  socket?: string | undefined;
   /** @default "127.0.0.1" */
   host?: string | undefined;
   /** Path and query. @default "/" */
@@ -101,7 +101,7 @@ const probeSchema = z.discriminatedUnion("type", [
     ...timing,
     type: z.literal("http"),
     port: port.optional(),
-    socketPath: z.string().optional(),
+    socket: z.string().optional(),
     host: z.string().default("127.0.0.1"),
     path: z.string().startsWith("/").default("/"),
     headers: z.record(z.string(), z.string()).default({}),

@@ -16,8 +16,8 @@ const NEEDLE = Buffer.from(`${RUN_ID_VARIABLE}=`);
 const KERNEL_THREADS_PARENT = 2;
 /** Processes that are looked at in one turn of the event loop: some of 10 µs each. */
 const PIDS_PER_TURN = 100;
-/** Looks take at most a fifth of the time, however many ask. */
-const REST_FACTOR = 4;
+/** How long a look is rested from, at most: however many ask one after the other, half the time is free. */
+const MAX_REST_MS = 20;
 const MAX_ROUNDS = 3;
 
 type Found = Map<string, ProcessIdentity[]>;
@@ -57,7 +57,7 @@ export class StrayFinder {
     const looking = this.#look();
     this.#rested = looking.then(() => {
       const tookMs = this.#clock.monotonicMs() - startedAt;
-      return sleep(this.#clock, tookMs * REST_FACTOR);
+      return sleep(this.#clock, Math.min(tookMs, MAX_REST_MS));
     });
     return looking;
   }

@@ -6,6 +6,7 @@ import { waitFor } from "@millrace/core/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { systemClock } from "../../src/host/clock.ts";
 import { StrayFinder } from "../../src/orphans/stray-finder.ts";
+import { readProcFile } from "../../src/process/proc-file.ts";
 import { listPids, readEnvironment } from "../../src/process/proc-stat.ts";
 import { execArgv, fixture } from "../fixtures/fixture.ts";
 import { isRunning, startSupervisor } from "../fixtures/start-supervisor.ts";
@@ -21,10 +22,16 @@ function marked(mark: string): Record<string, number[]> {
   return found;
 }
 
-function counts(mark: string): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(marked(mark)).map(([instance, pids]) => [instance, pids.length]),
-  );
+/** How many there are, once all have become the program that they are to stay. */
+function counts(mark: string): Record<string, number> | undefined {
+  const found = Object.entries(marked(mark));
+  const isSettled = found.every(([, pids]) => pids.every((pid) => commandOf(pid) === "sleep"));
+  if (!isSettled) return undefined;
+  return Object.fromEntries(found.map(([instance, pids]) => [instance, pids.length]));
+}
+
+function commandOf(pid: number): string | undefined {
+  return readProcFile(`/proc/${pid}/cmdline`)?.toString().split("\0")[0];
 }
 
 test("a daemon ends with the instance that started it, whatever ends that, and no other does", async () => {
@@ -60,7 +67,7 @@ test("a daemon ends with the instance that started it, whatever ends that, and n
 
   const crashed = marked(mark)["polite-1"] ?? [];
   process.kill(Number(supervisor.process("polite").instances[0]?.pid), "SIGKILL");
-  await waitFor(() => !crashed.some(isRunning) && marked(mark)["polite-1"]?.length === 2);
+  await waitFor(() => !crashed.some(isRunning) && counts(mark)?.["polite-1"] === 2);
   await Promise.all(["polite", "stubborn"].map((name) => supervisor.stopProcess(name).done));
   expect(marked(mark)).toEqual({ "other-1": others });
   await supervisor.close();
@@ -78,7 +85,7 @@ test("what a hook has started outlives the instance", async () => {
       },
     },
   });
-  await expect.poll(() => counts(mark)).toEqual({ "worker-1": 2 });
+  await expect.poll(() => counts(mark), { timeout: 5_000 }).toEqual({ "worker-1": 2 });
   await supervisor.stopProcess("worker").done;
   const left = marked(mark)["worker-1"] ?? [];
   for (const pid of left) process.kill(pid, "SIGKILL");

@@ -87,7 +87,9 @@ export class DrainLoop {
       if (batch === "given up") break;
       if (batch !== undefined) {
         const startedAt = performance.now();
-        if (!(await this.#land(batch))) break;
+        const hasLanded = await this.#land(batch);
+        batch.payloads.free?.();
+        if (!hasLanded) break;
         await this.#giveWay(performance.now() - startedAt);
         continue;
       }

@@ -16,6 +16,11 @@ export interface PayloadList extends Iterable<BufferedPayload> {
   /** As `Array.prototype.at`. */
   at(index: number): BufferedPayload | undefined;
   map<Result>(each: (payload: BufferedPayload) => Result): Result[];
+  /**
+   * Frees their bytes at once, which the garbage collector would come to some batches later; those that
+   * were handed out are then empty. An array has none to free.
+   */
+  free?(): void;
 }
 
 /**
@@ -64,6 +69,13 @@ export class GroupedPayloads implements PayloadList {
 
   map<Result>(each: (payload: BufferedPayload) => Result): Result[] {
     return Array.from(this, each);
+  }
+
+  free(): void {
+    for (const { buffer, byteLength } of this.#groups) {
+      // Only memory of its own: a part of Node's pool belongs to others too.
+      if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
+    }
   }
 
   *[Symbol.iterator](): Generator<BufferedPayload> {

@@ -4,6 +4,8 @@ import type { Logger } from "../logger.ts";
 import type { MaintenanceData, MaintenanceMessage } from "./maintenance-worker.ts";
 import { isWalLarge } from "./wal-size.ts";
 
+const YOUNG_GENERATION_MIB = 1;
+
 /**
  * Starts the thread that checkpoints a buffer file and gives its free space back. Resolves once it
  * has made an overgrown WAL small.
@@ -23,6 +25,8 @@ export async function startMaintenance(
     const started = new Worker(new URL(import.meta.resolve("@millrace/core/buffer/maintenance")), {
       workerData: data,
       name: "millrace-buffer-maintenance",
+      // It has next to no garbage: see docs/decisions/0012.
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
     });
     started.on("message", (message: MaintenanceMessage) => {
       if (message.type === "damaged") onDamage(message.error);

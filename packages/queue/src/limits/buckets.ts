@@ -1,3 +1,4 @@
+import { configInvalid } from "@millrace/core";
 import type { UsageLimits } from "./token-limits-options.ts";
 
 /** What one call uses. */
@@ -24,6 +25,18 @@ const PERIODS_MS: Record<keyof UsageLimits, number> = {
   outputTokensPerMinute: MINUTE_MS,
   tokensPerDay: DAY_MS,
 };
+
+/**
+ * A bucket that took what is no number would refuse everybody for ever.
+ *
+ * @throws {@link MillraceError} `CONFIG_INVALID` for a number that cannot be used.
+ */
+export function assertUsable(owner: string, numbers: Readonly<Record<string, number>>): void {
+  const problems = Object.entries(numbers)
+    .filter(([, value]) => !(Number.isFinite(value) && value >= 0))
+    .map(([path, value]) => ({ path, problem: `expected a number from 0 (got ${value})` }));
+  if (problems.length > 0) throw configInvalid(owner, problems);
+}
 
 /** What `usage` costs of each dimension. */
 export function costOf(dimension: keyof UsageLimits, usage: Usage): number {

@@ -1,4 +1,4 @@
-import { type BucketCost, bucketsOf, type Usage } from "./buckets.ts";
+import { assertUsable, type BucketCost, bucketsOf, type Usage } from "./buckets.ts";
 import type { ResolvedTokenLimitsOptions, UsageLimits } from "./token-limits-options.ts";
 
 /** One of the buckets that a call is taken from. */
@@ -23,6 +23,8 @@ export function bucketsOfCall(
   call: { tenantId: string; plan: string; account: string; estimate: Usage },
 ): { buckets: CallBucket[]; dimensions: Array<keyof UsageLimits> } {
   const { tenantId, plan, account, estimate } = call;
+  const { inputTokens, outputTokens } = estimate;
+  assertUsable("limits.reserve", { inputTokens, outputTokens });
   const accountLimits = accounts[account];
   if (!accountLimits) throw new TypeError(`account ${account} is not among the options' accounts`);
   const tenantBuckets = bucketsOf(plans[plan] ?? {}, estimate);

@@ -9,7 +9,7 @@ import {
 import { queueError } from "../errors.ts";
 import { prepareScripts, runScript } from "../lua-scripts.ts";
 import { openRedis, type RedisClient } from "../redis-client.ts";
-import { costOf, type Usage } from "./buckets.ts";
+import { assertUsable, costOf, type Usage } from "./buckets.ts";
 import { accountKey, BLOCK_KEY, bucketsOfCall } from "./call-buckets.ts";
 import {
   type ResolvedTokenLimitsOptions,
@@ -48,6 +48,8 @@ export interface TokenLimits extends Component {
    * Takes a call's estimated use from the tenant's and the account's buckets, from all or from none.
    *
    * @param request.id asking twice under one id takes once. @default a random UUID
+   * @throws {@link MillraceError} `CONFIG_INVALID` for an estimate that is no finite number from 0, as
+   * {@link TokenLimits.settle} and {@link TokenLimits.block} do.
    */
   reserve(request: {
     tenantId: string;
@@ -133,6 +135,8 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
   }
 
   async settle(reservation: Reservation, actual: Usage, left?: RemainingUsage): Promise<void> {
+    const { inputTokens, outputTokens } = actual;
+    assertUsable("limits.settle", { inputTokens, outputTokens });
     const used = reservation.dimensions.map((dimension) => costOf(dimension, actual));
     // The block of the account comes first and costs nothing.
     await this.#settle(reservation, left, [0, ...used]);
@@ -165,6 +169,7 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
   }
 
   async block(account: string, waitMs: number): Promise<void> {
+    assertUsable("limits.block", { waitMs });
     const key = this.#key(account, BLOCK_KEY);
     await runScript(this.#running(), "block-bucket", [key], [Math.ceil(waitMs)]);
   }

@@ -86,11 +86,20 @@ export function httpAdapter(input: HttpAdapterOptions, format: HttpFormat): Prov
         const text = await readBounded(body, 4_096).catch(() => "");
         throw statusError(format.name, statusCode, headers, text);
       }
+      // What the listener throws is its own, not the provider's.
+      let thrown: { error: unknown } | undefined;
+      const onText = (text: string) => {
+        try {
+          completionOptions.onText?.(text);
+        } catch (error) {
+          thrown = { error };
+          throw error;
+        }
+      };
       try {
-        return isStreaming
-          ? await readStream(body, request, completionOptions)
-          : await readWhole(body);
+        return isStreaming ? await readStream(body, request, onText) : await readWhole(body);
       } catch (error) {
+        if (thrown) throw thrown.error;
         throw transportError(format.name, error, completionOptions.signal);
       }
     },
@@ -136,14 +145,14 @@ export function httpAdapter(input: HttpAdapterOptions, format: HttpFormat): Prov
   async function readStream(
     body: Dispatcher.ResponseData["body"],
     request: CompletionRequest,
-    options: CompletionOptions,
+    onText: (text: string) => void,
   ): Promise<Completion> {
     const reader = format.createReader(request);
     for await (const data of streamEvents(body, format.framing, resolved.maxAnswerBytes)) {
       const { text, error } = reader.take(parseJson(format.name, data));
       if (error)
         throw unavailable(format.name, `ended its stream with ${error.type}: ${error.message}`);
-      if (text) options.onText?.(text);
+      if (text) onText(text);
     }
     const completion = reader.end();
     if (completion) return completion;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { estimateInputTokens } from "../limits/usage-estimator.ts";
 import { bearer } from "./bearer.ts";
 import {
   httpAdapter,
@@ -70,8 +71,9 @@ const openaiChat: HttpFormat = {
   createReader,
 };
 
-function createReader({ model }: CompletionRequest): StreamReader {
+function createReader({ model, system, messages }: CompletionRequest): StreamReader {
   const completion = { text: "", model, inputTokens: 0, outputTokens: 0, stopReason: "" };
+  let isCounted = false;
   return {
     take(piece) {
       const { data } = pieceSchema.safeParse(piece);
@@ -80,6 +82,7 @@ function createReader({ model }: CompletionRequest): StreamReader {
         return { error: { type: data.error.type ?? "error", message: data.error.message } };
       if (data.model) completion.model = data.model;
       if (data.usage) {
+        isCounted = true;
         completion.inputTokens = data.usage.prompt_tokens;
         completion.outputTokens = data.usage.completion_tokens;
       }
@@ -89,6 +92,16 @@ function createReader({ model }: CompletionRequest): StreamReader {
       completion.text += text;
       return { text };
     },
-    end: () => (completion.stopReason === "" ? undefined : completion),
+    end() {
+      if (completion.stopReason === "") return undefined;
+      if (isCounted) return completion;
+      // Servers that know no `stream_options` do not say: as nothing it would escape every limit.
+      const asked = [system ?? "", ...messages.map(({ content }) => content)].join("");
+      return {
+        ...completion,
+        inputTokens: estimateInputTokens(asked),
+        outputTokens: estimateInputTokens(completion.text),
+      };
+    },
   };
 }

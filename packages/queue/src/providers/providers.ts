@@ -142,14 +142,26 @@ export function createProviders(
     };
     const reservation = await reserve({ tenantId: call.tenantId, account, estimate }, signal);
     if (!reservation.granted) throw rateLimited(provider.entry.name, reservation.waitMs);
+    let completion: Completion;
     try {
-      const completion = await provider.complete(request, options, relay);
-      estimator.learn(key, maxOutputTokens, completion.outputTokens);
-      await limits.settle(reservation, completion, left);
-      return completion;
+      completion = await provider.complete(request, options, relay);
     } catch (error) {
-      await afterFailure(reservation, error, left);
+      await book(reservation, () => afterFailure(reservation, error, left));
       throw error;
+    }
+    await book(reservation, async () => {
+      await limits.settle(reservation, completion, left);
+      estimator.learn(key, maxOutputTokens, completion.outputTokens);
+    });
+    return completion;
+  }
+
+  /** What is not booked counts as it was estimated: the answer, or the failure, is told all the same. */
+  async function book({ account }: Reservation, change: () => Promise<void>): Promise<void> {
+    try {
+      await change();
+    } catch (error) {
+      logger.warn({ err: error, account }, "use of a provider not booked, it counts as estimated");
     }
   }
 

@@ -37,8 +37,9 @@ export async function* streamEvents(
       } else if (line === "" && data.length > 0) {
         const event = data.join("\n");
         data = [];
-        // OpenAI's chat format ends its stream with a word that is not JSON.
-        if (event !== "[DONE]") yield event;
+        // OpenAI's chat format ends its stream with a word that is not JSON; proxies keep streams alive
+        // with nothing.
+        if (event !== "[DONE]" && event !== "") yield event;
       }
     }
   }

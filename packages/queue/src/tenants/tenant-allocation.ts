@@ -31,7 +31,7 @@ export function resolveAllocation(
       { details: { tenantId } },
     );
   }
-  const plan = plans[planName];
+  const plan = Object.hasOwn(plans, planName) ? plans[planName] : undefined;
   if (plan === undefined) throw unknownPlan(tenantId, planName);
   const allocation = allocate(plan, role, record?.roles?.[role]);
   return {

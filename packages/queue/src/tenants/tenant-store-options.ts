@@ -50,10 +50,13 @@ export const tenantStoreOptionsSchema = z
     cacheMs: z.int().nonnegative().default(5_000),
     logger: z.custom<Logger>().optional(),
   })
-  .refine(({ plans, defaultPlan }) => defaultPlan === undefined || defaultPlan in plans, {
-    path: ["defaultPlan"],
-    error: "must be one of plans",
-  });
+  .refine(
+    ({ plans, defaultPlan }) => defaultPlan === undefined || Object.hasOwn(plans, defaultPlan),
+    {
+      path: ["defaultPlan"],
+      error: "must be one of plans",
+    },
+  );
 
 export const tenantRecordSchema = z.strictObject({
   plan: z.string(),

@@ -91,7 +91,7 @@ class RedisTenantStore extends LifecycleComponent implements TenantStore {
   async set(tenantId: string, record: TenantRecord): Promise<void> {
     assertTenantId(tenantId);
     const parsed: TenantRecord = parseOptions(tenantRecordSchema, record, `tenant ${tenantId}`);
-    if (!(parsed.plan in this.#options.plans)) throw unknownPlan(tenantId, parsed.plan);
+    if (!Object.hasOwn(this.#options.plans, parsed.plan)) throw unknownPlan(tenantId, parsed.plan);
     await this.#save(tenantId, parsed);
   }
 

@@ -50,7 +50,7 @@ export class MemoryTenantStore extends LifecycleComponent implements TenantStore
   async set(tenantId: string, record: TenantRecord): Promise<void> {
     assertTenantId(tenantId);
     const parsed: TenantRecord = parseOptions(tenantRecordSchema, record, `tenant ${tenantId}`);
-    if (!(parsed.plan in this.#options.plans)) throw unknownPlan(tenantId, parsed.plan);
+    if (!Object.hasOwn(this.#options.plans, parsed.plan)) throw unknownPlan(tenantId, parsed.plan);
     this.#save(tenantId, parsed);
   }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type Health, Lifecycle, LifecycleComponent } from "@millrace/core";
 import { queueError } from "../errors.ts";
-import { costOf, type Usage } from "../limits/buckets.ts";
+import { assertUsable, costOf, type Usage } from "../limits/buckets.ts";
 import { accountKey, BLOCK_KEY, bucketsOfCall, type CallBucket } from "../limits/call-buckets.ts";
 import type {
   RemainingUsage,
@@ -70,6 +70,8 @@ export class MemoryTokenLimits extends LifecycleComponent implements TokenLimits
   }
 
   async settle(reservation: Reservation, actual: Usage, left?: RemainingUsage): Promise<void> {
+    const { inputTokens, outputTokens } = actual;
+    assertUsable("limits.settle", { inputTokens, outputTokens });
     const used = reservation.dimensions.map((dimension) => costOf(dimension, actual));
     // The block of the account comes first and costs nothing.
     this.#settle(reservation, left, [0, ...used]);
@@ -80,6 +82,7 @@ export class MemoryTokenLimits extends LifecycleComponent implements TokenLimits
   }
 
   async block(account: string, waitMs: number): Promise<void> {
+    assertUsable("limits.block", { waitMs });
     this.#assertRunning();
     const bucket = { key: BLOCK_KEY, capacity: 1 };
     this.#bucket(this.#account(account), bucket).block(this.#store.clock.now() + Math.ceil(waitMs));

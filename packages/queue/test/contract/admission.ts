@@ -196,6 +196,9 @@ export function admissionContract(open: OpenBackend): void {
       await expect(tenants.allocation("acme", "copywriter")).rejects.toEqual(
         code("QUEUE_TENANT_UNKNOWN"),
       );
+      await expect(tenants.set("acme", { plan: "constructor" })).rejects.toEqual(
+        code("QUEUE_TENANT_UNKNOWN"),
+      );
       await expect(tenants.set("acme", { plan: "gold" })).rejects.toEqual(
         code("QUEUE_TENANT_UNKNOWN"),
       );

@@ -41,6 +41,18 @@ export function limitsContract(open: OpenBackend): void {
       expect((await reserve(2_000)).granted).toBe(false);
     });
 
+    it("take no number that would close a bucket for ever", async () => {
+      const first = await granted(1);
+      for (const number of [Number.NaN, Number.POSITIVE_INFINITY, -1]) {
+        const refusal = code("CONFIG_INVALID");
+        await expect(reserve(number)).rejects.toEqual(refusal);
+        const actual = { inputTokens: 0, outputTokens: number };
+        await expect(limits.settle(first, actual)).rejects.toEqual(refusal);
+        await expect(limits.block("main", number)).rejects.toEqual(refusal);
+      }
+      await granted(99_000);
+    });
+
     it("take from the tenant's and the account's buckets or from none", async () => {
       await granted(1, 6_000);
       expect(await reserve(50_000, 3_000)).toMatchObject({

@@ -1,5 +1,5 @@
 import { silentLogger } from "@millrace/core";
-import { waitFor } from "@millrace/core/testing";
+import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTokenLimits, type TokenLimits } from "../../src/limits/token-limits.ts";
 import { anthropicAdapter } from "../../src/providers/anthropic.ts";
@@ -197,6 +197,17 @@ describe.each(FORMATS)("the $name adapter", (format) => {
       completion,
     );
     expect(texts).toEqual(["Grü", "ße"]);
+  });
+
+  it("lets an error of the listener pass as it is, and ignores what only keeps a stream alive", async () => {
+    const alive = format.name === "ollama" ? "\n\n" : ": alive\n\ndata:\n\n";
+    server.play(inPieces(alive + format.streamed));
+    const mine = new TypeError("my own");
+    const onText = () => {
+      throw mine;
+    };
+    await expect(adapter.complete(REQUEST, { onText })).rejects.toBe(mine);
+    expect(await adapter.complete(REQUEST, { onText: () => {} })).toEqual(completion);
   });
 
   it.each([
@@ -457,6 +468,42 @@ describe("a chain of providers", () => {
     expect(new Set(attempts)).toEqual(new Set([1]));
     expect(server.seen).toHaveLength(3);
     await providers.close();
+  });
+
+  it("gives an answer that was paid for although its use cannot be booked", async () => {
+    const logger = createMemoryLogger();
+    const providers = createProviders(
+      [{ name: "only", account: "main", adapter: anthropicAdapter({ baseUrl: server.url }) }],
+      { limits, logger },
+    );
+    server.play(async (response, request) => {
+      await limits.close();
+      await json(ANTHROPIC)(response, request);
+    });
+    expect(await providers.complete(call)).toMatchObject({ text: "Grüße", provider: "only" });
+    expect(logger.lines.map(({ message }) => message)).toEqual([
+      "use of a provider not booked, it counts as estimated",
+    ]);
+    await providers.close();
+  });
+
+  it("counts a streamed answer whose server does not say what it used", async () => {
+    server.play(
+      inPieces(
+        events(
+          { model: "m-1", choices: [{ delta: { content: "x".repeat(400) }, finish_reason: null }] },
+          { model: "m-1", choices: [{ delta: {}, finish_reason: "stop" }] },
+          "[DONE]",
+        ),
+      ),
+    );
+    const adapter = openaiChatAdapter({ baseUrl: server.url });
+    const { inputTokens, outputTokens } = await adapter.complete(
+      { ...REQUEST, system: "s".repeat(78) },
+      { onText: () => {} },
+    );
+    expect({ inputTokens, outputTokens }).toEqual({ inputTokens: 20, outputTokens: 100 });
+    await adapter.close();
   });
 
   it("lets the overflow answer only calls that allow it, and fails at once on what no retry mends", async () => {

@@ -1,15 +1,14 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { systemClock } from "../../src/host/clock.ts";
 import { StrayFinder } from "../../src/orphans/stray-finder.ts";
 import { readProcFile } from "../../src/process/proc-file.ts";
 import { listPids, readEnvironment } from "../../src/process/proc-stat.ts";
 import { execArgv, fixture } from "../fixtures/fixture.ts";
 import { isRunning, startSupervisor } from "../fixtures/start-supervisor.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 /** Pids of what runs with this mark in its environment, by the instance that it comes from. */
 function marked(mark: string): Record<string, number[]> {
@@ -93,11 +92,9 @@ test("what a hook has started outlives the instance", async () => {
 });
 
 test("a daemon of an instance that was taken over ends with it", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-strays-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
   const mark = `strays-adopted-${process.pid}`;
   const options = {
-    state: { file: join(folder, "state.json") },
+    state: { file: join(temporaryFolder(), "state.json") },
     processes: {
       worker: {
         command: [fixture("leaves-daemon.sh")],

@@ -274,13 +274,7 @@ describe("a chain of providers", () => {
     fixture = await openFixture();
     second = await playServer();
     second.play(json(OLLAMA));
-    limits = createTokenLimits({
-      connection: fixture.client,
-      tenants: fixture.tenants,
-      prefix: fixture.prefix,
-      accounts: { main: { requestsPerMinute: 1_000, outputTokensPerMinute: 1_000_000 } },
-    });
-    await limits.start();
+    limits = await startLimits(1_000_000);
   });
   afterEach(async () => {
     await limits.close();
@@ -288,7 +282,17 @@ describe("a chain of providers", () => {
     await fixture.close();
   });
 
-  const build = (overrides: object = {}) =>
+  const startLimits = async (outputTokensPerMinute: number) => {
+    const started = createTokenLimits({
+      connection: fixture.client,
+      tenants: fixture.tenants,
+      prefix: fixture.prefix,
+      accounts: { main: { requestsPerMinute: 1_000, outputTokensPerMinute } },
+    });
+    await started.start();
+    return started;
+  };
+  const build = (overrides: object = {}, limitedBy = limits) =>
     createProviders(
       [
         {
@@ -303,7 +307,7 @@ describe("a chain of providers", () => {
         },
         { name: "secondary", adapter: ollamaAdapter({ baseUrl: second.url }) },
       ],
-      { limits, maxInlineWaitMs: 0, logger: silentLogger },
+      { limits: limitedBy, maxInlineWaitMs: 0, logger: silentLogger },
     );
   const call = { ...REQUEST, tenantId: "acme" };
 
@@ -351,7 +355,9 @@ describe("a chain of providers", () => {
   });
 
   it("lowers the account's buckets to what the provider says is left, for every process, and never raises them", async () => {
-    const [one, other] = [build(), build()];
+    // Ten a second come back: a slow machine may take its time.
+    const slow = await startLimits(600);
+    const [one, other] = [build({}, slow), build({}, slow)];
     // The budget is ours; somebody else uses the account, too.
     const left = { "anthropic-ratelimit-output-tokens-remaining": "60" };
     server.play(json(ANTHROPIC, 200, left));
@@ -364,6 +370,7 @@ describe("a chain of providers", () => {
     );
     expect(server.seen).toHaveLength(2);
     await Promise.all([one.close(), other.close()]);
+    await slow.close();
   });
 
   it("sends nothing into a 429 of 20 seconds but what was under way, puts all tasks off without an attempt, and keeps their order", async () => {

@@ -65,7 +65,9 @@ export function createDeadLetters({ partitions, adopt, renew }: DeadLetterSource
       job.data = data;
       if (await adopt(job)) return;
       // The start count goes on: it fences one execution against another.
-      await job.retry("failed", { resetAttemptsMade: true });
+      await job.retry("failed", { resetAttemptsMade: true }).catch(async (error: unknown) => {
+        throw (await job.isFailed()) ? error : noDeadLetter(taskId);
+      });
     },
     async discard(taskId) {
       const job = await find(taskId);

@@ -60,6 +60,24 @@ describe("adding tasks", () => {
     });
   });
 
+  it("runs a dead letter again once, whoever asks at the same time", async () => {
+    const { queue } = fixture;
+    let isMended = false;
+    await fixture.worker({
+      handler: () => (isMended ? Promise.resolve(1) : Promise.reject(new Error("down"))),
+    });
+    const { taskId } = await queue.add({ tenantId: "acme", data: {}, attempts: 1 });
+    await waitFor(async () => (await queue.get(taskId))?.state === "failed");
+    isMended = true;
+    const asked = await Promise.allSettled(
+      Array.from({ length: 8 }, () => queue.deadLetters.redrive(taskId)),
+    );
+    const refused = asked.flatMap((one) => (one.status === "rejected" ? [codeOf(one.reason)] : []));
+    expect(refused).toEqual(Array.from({ length: 7 }, () => "QUEUE_TASK_NOT_FOUND"));
+    await waitFor(async () => (await queue.get(taskId))?.state === "completed");
+    expect((await queue.bullmq.getJob(taskId))?.attemptsStarted).toBe(2);
+  });
+
   it("refuses more waiting tasks than a tenant may have, in bulk too", async () => {
     await fixture.allow("acme", { maxConcurrent: 1, maxStaged: 5 });
     const outcomes = await fixture.queue.addBulk(

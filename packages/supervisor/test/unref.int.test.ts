@@ -1,8 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import { expect, onTestFinished, test } from "vitest";
@@ -13,14 +11,9 @@ import { findSurvivors } from "../src/state/survivors.ts";
 import { execArgv, fixture } from "./fixtures/fixture.ts";
 import { freePorts } from "./fixtures/free-ports.ts";
 import { isRunning, pidsOf, startSupervisor } from "./fixtures/start-supervisor.ts";
+import { temporaryFolder } from "./fixtures/temporary-folder.ts";
 
 const FOREVER_MS = 3_600_000;
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-unref-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
 
 /** A server that accepts and never answers. */
 async function silentServer(): Promise<number> {

@@ -1,5 +1,6 @@
 import type { ComponentState } from "../component.ts";
 import { messageOf, MillraceError } from "../errors.ts";
+import { isSqliteError } from "./database.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 
 export function bufferFull(path: string, depth: { rows: number; bytes: number }): MillraceError {
@@ -27,9 +28,12 @@ export function diskLow(path: string, { freeBytes, minFreeBytes }: DiskWatch): M
 }
 
 export function writeFailed(path: string, cause: unknown): MillraceError {
+  const wayOut = isSqliteError(cause, "SQLITE_BUSY")
+    ? "something has held its write lock for 5 s, a disk that is overloaded or a program that has the file open"
+    : "free disk space or check its permissions";
   return new MillraceError(
     "BUFFER_WRITE_FAILED",
-    `${path} could not be written (${messageOf(cause)}): free disk space or check its permissions`,
+    `${path} could not be written (${messageOf(cause)}): ${wayOut}`,
     { cause, retryable: true },
   );
 }

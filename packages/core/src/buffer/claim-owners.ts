@@ -1,5 +1,6 @@
 import type { Database } from "better-sqlite3";
 import type { Logger } from "../logger.ts";
+import { writeFailed } from "./buffer-errors.ts";
 import { waitingForLocks } from "./database.ts";
 import type { BufferOwner } from "./durable-buffer.ts";
 import { withReserve } from "./reserve-file.ts";
@@ -13,6 +14,8 @@ export class ClaimOwners {
   readonly #turns: SharedArrayBuffer;
   readonly #logger: Logger;
   readonly #owners = new Set<string>();
+  /** Released, and still in the file: it could not be written. */
+  readonly #leaving = new Set<string>();
   readonly #heartbeat: NodeJS.Timeout;
   #retry: NodeJS.Timeout | undefined;
 
@@ -24,22 +27,21 @@ export class ClaimOwners {
     this.#heartbeat.unref();
   }
 
+  /** @throws {@link MillraceError} `BUFFER_WRITE_FAILED`. */
   register(): BufferOwner {
     const database = this.#database;
-    // Without an owner nothing is drained, and so nothing makes room.
-    const write = <Result>(work: () => Result): Result =>
-      waitingForLocks(database, () => withReserve(database.name, work));
-    const owner = write(() => registerOwner(database));
+    const owner = this.#write(() => registerOwner(database));
     this.#owners.add(owner);
     return {
       owner,
       turns: this.#turns,
       countCrash: (worker) => {
-        if (database.open) write(() => countCrash(database, owner, worker));
+        if (database.open) this.#write(() => countCrash(database, owner, worker));
       },
       release: () => {
         this.#owners.delete(owner);
-        if (database.open) write(() => removeOwner(database, owner));
+        this.#leaving.add(owner);
+        if (database.open) this.#removeLeaving();
       },
     };
   }
@@ -47,6 +49,29 @@ export class ClaimOwners {
   close(): void {
     clearInterval(this.#heartbeat);
     clearTimeout(this.#retry);
+    if (this.#leaving.size > 0 && this.#database.open) this.#removeLeaving();
+  }
+
+  /** Waits for locks; without an owner nothing is drained, and so nothing makes room. */
+  #write<Result>(work: () => Result): Result {
+    const { name } = this.#database;
+    try {
+      return waitingForLocks(this.#database, () => withReserve(name, work));
+    } catch (error) {
+      throw writeFailed(name, error);
+    }
+  }
+
+  /** What cannot be removed now is not beaten for any more: it counts as dead soon. */
+  #removeLeaving(): void {
+    try {
+      for (const owner of this.#leaving) {
+        this.#write(() => removeOwner(this.#database, owner));
+        this.#leaving.delete(owner);
+      }
+    } catch (error) {
+      this.#logger.warn({ err: error }, "an owner of claims could not sign off");
+    }
   }
 
   #beat(): void {

@@ -16,8 +16,8 @@ const NEEDLE = Buffer.from(`${RUN_ID_VARIABLE}=`);
 const KERNEL_THREADS_PARENT = 2;
 /** Processes that are looked at in one turn of the event loop: some of 10 µs each. */
 const PIDS_PER_TURN = 100;
-/** Looks take at most a fifth of the time, however many ask. */
-const REST_FACTOR = 4;
+/** How long a look is rested from, at most: however many ask one after the other, half the time is free. */
+const MAX_REST_MS = 20;
 const MAX_ROUNDS = 3;
 
 type Found = Map<string, ProcessIdentity[]>;
@@ -57,7 +57,7 @@ export class StrayFinder {
     const looking = this.#look();
     this.#rested = looking.then(() => {
       const tookMs = this.#clock.monotonicMs() - startedAt;
-      return sleep(this.#clock, tookMs * REST_FACTOR);
+      return sleep(this.#clock, Math.min(tookMs, MAX_REST_MS));
     });
     return looking;
   }
@@ -70,7 +70,7 @@ export class StrayFinder {
       for (const [index, pid] of listPids().entries()) {
         if (index % PIDS_PER_TURN === PIDS_PER_TURN - 1) await this.#clock.nextTurn();
         const environment = readProcFile(`/proc/${pid}/environ`);
-        const runId = environment === undefined ? undefined : readRunId(environment);
+        const runId = runIdIn(environment);
         if (runId !== undefined) remember(found, runId, pid);
         else if (!isSettled(pid, environment?.length)) isSure = false;
       }
@@ -92,7 +92,8 @@ function isSettled(pid: number, environmentBytes: number | undefined): boolean {
   return isKernelThread || stat.state === "Z" || environmentBytes === undefined;
 }
 
-function readRunId(environment: Buffer): string | undefined {
+function runIdIn(environment: Buffer | undefined): string | undefined {
+  if (environment === undefined) return undefined;
   for (let at = environment.indexOf(NEEDLE); at >= 0; at = environment.indexOf(NEEDLE, at + 1)) {
     if (at > 0 && environment[at - 1] !== 0) continue;
     const start = at + NEEDLE.length;
@@ -103,10 +104,12 @@ function readRunId(environment: Buffer): string | undefined {
 }
 
 function remember(found: Found, runId: string, pid: number): void {
-  const stat = readProcStat(pid);
   // What we may not end, as what runs as another user, would only be waited for.
-  if (stat === undefined || stat.state === "Z" || pid === process.pid || !sendSignal(pid, 0))
-    return;
+  if (pid === process.pid || !sendSignal(pid, 0)) return;
+  const stat = readProcStat(pid);
+  // Its start time is that of a stranger, should the pid have been given to one in between.
+  const isSame = runIdIn(readProcFile(`/proc/${pid}/environ`)) === runId;
+  if (stat === undefined || !isSame) return;
   const identity = { pid, startTicks: stat.startTicks };
   const known = found.get(runId);
   if (known === undefined) found.set(runId, [identity]);

@@ -206,7 +206,7 @@ export class Instance {
     if (isEnding(this.state)) return;
     // What a crashed leader leaves behind in its group would double the work of its successor.
     session.run?.signal("SIGKILL");
-    if (session.run !== undefined) this.#sweep(session.run);
+    if (session.run?.pid !== undefined) this.#sweep(session.run);
     this.#cleanup = session.afterStop(exit)?.finally(() => {
       this.#cleanup = undefined;
     });

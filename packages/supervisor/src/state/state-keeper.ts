@@ -77,15 +77,19 @@ export class StateKeeper {
     for (const process of fleet.processes.values()) {
       process.scheduledAtMs = this.#previous?.processes[process.name]?.scheduledAtMs;
     }
+    const adoptedRuns = new Set<string>();
     for (const survivor of findSurvivors(this.id, this.#previous)) {
       const process = fleet.processes.get(survivor.process);
       const wanted =
         process?.spec.options.onSupervisorDeath === "survive" &&
         !process.instances.has(survivor.number);
+      const { runId } = survivor;
       if (process === undefined || !wanted) {
-        endSurvivor(survivor);
+        // A daemon leads a group too, later than the instance that it belongs to.
+        if (runId === undefined || !adoptedRuns.has(runId)) endSurvivor(survivor);
         continue;
       }
+      if (runId !== undefined) adoptedRuns.add(runId);
       const instance = process.createInstance(survivor.number, process.spec);
       process.instances.set(survivor.number, instance);
       const uptimeMs = (readUptimeSeconds() - survivor.startTicks / TICKS_PER_SECOND) * 1_000;

@@ -1,3 +1,4 @@
+import { RUN_ID_VARIABLE } from "../orphans/stray-finder.ts";
 import { listPids, readBootId, readEnvironment, readProcStat } from "../process/proc-stat.ts";
 import { isSameProcess, type ProcessIdentity } from "../process/process-identity.ts";
 import type { SupervisorState } from "./state-file.ts";
@@ -6,6 +7,8 @@ import type { SupervisorState } from "./state-file.ts";
 export interface Survivor extends ProcessIdentity {
   process: string;
   number: number;
+  /** The same for what it has started. */
+  runId: string | undefined;
 }
 
 /**
@@ -17,7 +20,9 @@ export function findSurvivors(stateId: string, state: SupervisorState | undefine
   const found = new Map<number, Survivor>();
   if (state !== undefined && state.bootId === readBootId()) {
     for (const instance of state.instances) {
-      if (isSameProcess(instance)) found.set(instance.pid, instance);
+      if (!isSameProcess(instance)) continue;
+      const runId = readEnvironment(instance.pid).get(RUN_ID_VARIABLE);
+      found.set(instance.pid, { ...instance, runId });
     }
   }
   for (const pid of listPids()) {
@@ -27,7 +32,7 @@ export function findSurvivors(stateId: string, state: SupervisorState | undefine
   return [...found.values()].toSorted((left, right) => left.startTicks - right.startTicks);
 }
 
-/** Only leaders of groups are instances: what they started carries the same tags. */
+/** Only leaders of groups can be instances: what they started carries the same tags. */
 function readTagged(pid: number, stateId: string): Survivor | undefined {
   const stat = readProcStat(pid);
   if (stat === undefined || stat.groupId !== pid || stat.state === "Z") return undefined;
@@ -36,5 +41,5 @@ function readTagged(pid: number, stateId: string): Survivor | undefined {
   const process = env.get("MILLRACE_PROCESS_NAME");
   const number = Number(env.get("MILLRACE_INSTANCE_NUMBER"));
   if (process === undefined || !Number.isInteger(number) || number < 1) return undefined;
-  return { process, number, pid, startTicks: stat.startTicks };
+  return { process, number, pid, startTicks: stat.startTicks, runId: env.get(RUN_ID_VARIABLE) };
 }

@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
 import { request, type RequestOptions } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSupervisor } from "@millrace/supervisor";
 import { Registry } from "prom-client";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { errorSchema } from "../../src/api/api-schemas.ts";
 import { startSupervisor } from "../fixtures/start-supervisor.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 const TOKEN = "secret-token-of-the-test";
 
@@ -36,10 +35,8 @@ function ask(options: RequestOptions, more: Record<string, string> = {}): Promis
 }
 
 test("only addresses that may use the API are answered, whatever they send and say of themselves", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-addresses-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
   const metrics = new Registry();
-  const socketPath = join(folder, "api.sock");
+  const socketPath = join(temporaryFolder(), "api.sock");
   const supervisor = await startSupervisor({
     processes: { worker: { command: ["sleep", "1000"] } },
     metrics,

@@ -1,14 +1,14 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { systemClock } from "../../src/host/clock.ts";
 import { StrayFinder } from "../../src/orphans/stray-finder.ts";
+import { readProcFile } from "../../src/process/proc-file.ts";
 import { listPids, readEnvironment } from "../../src/process/proc-stat.ts";
 import { execArgv, fixture } from "../fixtures/fixture.ts";
 import { isRunning, startSupervisor } from "../fixtures/start-supervisor.ts";
+import { temporaryFolder } from "../fixtures/temporary-folder.ts";
 
 /** Pids of what runs with this mark in its environment, by the instance that it comes from. */
 function marked(mark: string): Record<string, number[]> {
@@ -21,10 +21,16 @@ function marked(mark: string): Record<string, number[]> {
   return found;
 }
 
-function counts(mark: string): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(marked(mark)).map(([instance, pids]) => [instance, pids.length]),
-  );
+/** How many there are, once all have become the program that they are to stay. */
+function counts(mark: string): Record<string, number> | undefined {
+  const found = Object.entries(marked(mark));
+  const isSettled = found.every(([, pids]) => pids.every((pid) => commandOf(pid) === "sleep"));
+  if (!isSettled) return undefined;
+  return Object.fromEntries(found.map(([instance, pids]) => [instance, pids.length]));
+}
+
+function commandOf(pid: number): string | undefined {
+  return readProcFile(`/proc/${pid}/cmdline`)?.toString().split("\0")[0];
 }
 
 test("a daemon ends with the instance that started it, whatever ends that, and no other does", async () => {
@@ -60,7 +66,7 @@ test("a daemon ends with the instance that started it, whatever ends that, and n
 
   const crashed = marked(mark)["polite-1"] ?? [];
   process.kill(Number(supervisor.process("polite").instances[0]?.pid), "SIGKILL");
-  await waitFor(() => !crashed.some(isRunning) && marked(mark)["polite-1"]?.length === 2);
+  await waitFor(() => !crashed.some(isRunning) && counts(mark)?.["polite-1"] === 2);
   await Promise.all(["polite", "stubborn"].map((name) => supervisor.stopProcess(name).done));
   expect(marked(mark)).toEqual({ "other-1": others });
   await supervisor.close();
@@ -78,7 +84,7 @@ test("what a hook has started outlives the instance", async () => {
       },
     },
   });
-  await expect.poll(() => counts(mark)).toEqual({ "worker-1": 2 });
+  await expect.poll(() => counts(mark), { timeout: 5_000 }).toEqual({ "worker-1": 2 });
   await supervisor.stopProcess("worker").done;
   const left = marked(mark)["worker-1"] ?? [];
   for (const pid of left) process.kill(pid, "SIGKILL");
@@ -86,11 +92,9 @@ test("what a hook has started outlives the instance", async () => {
 });
 
 test("a daemon of an instance that was taken over ends with it", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-strays-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
   const mark = `strays-adopted-${process.pid}`;
   const options = {
-    state: { file: join(folder, "state.json") },
+    state: { file: join(temporaryFolder(), "state.json") },
     processes: {
       worker: {
         command: [fixture("leaves-daemon.sh")],

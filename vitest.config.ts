@@ -28,6 +28,8 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
+    // What is polled for may take its time on a busy machine, as with waitFor.
+    expect: { poll: { timeout: 10_000 } },
     coverage: { provider: "v8", include: ["packages/*/src/**"] },
     projects: [
       {

@@ -1,20 +1,17 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
 import { sendAsOfficialClient } from "./support/client.ts";
 import { readStored } from "./support/running-server.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
 
 const fixture = fileURLToPath(new URL("fixtures/serves-on-limited-disk.ts", import.meta.url));
 
 it("a disk that takes no more makes 5:ERROR and 503, never a 2:OK or 202 for what is not stored", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-disk-"));
-  const path = join(folder, "buffer.db");
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(temporaryFolder(), "buffer.db");
   // The kernel refuses to let any file of the process grow beyond 8 MiB, as a full disk would.
   const script = 'ulimit -f 16384 && exec "$0" --conditions=@millrace/source "$@"';
   const server = spawn("sh", ["-c", script, process.execPath, fixture, path], {

@@ -1,6 +1,4 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -8,9 +6,10 @@ import { createBuffer } from "@millrace/core/buffer";
 import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { createIngestServer } from "@millrace/ingest";
 import { Registry } from "prom-client";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { frame, sendAsOfficialClient, TestClient } from "./support/client.ts";
 import { runServer } from "./support/running-server.ts";
+import { temporaryFolder } from "./support/temporary-folder.ts";
 
 describe("start", () => {
   it("twice, or after close, is an illegal state; close twice is the same promise", async () => {
@@ -120,8 +119,7 @@ describe("close", () => {
   });
 
   it("leaves no socket and no timer behind: the process ends by itself", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "millrace-handles-"));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const folder = temporaryFolder();
     const fixture = fileURLToPath(new URL("fixtures/serves-one-payload.ts", import.meta.url));
     const { stdout } = await promisify(execFile)(
       process.execPath,

@@ -30,7 +30,13 @@ import {
   type QueueStatus,
   sumDepths,
 } from "./queue-status.ts";
-import { assertRedisFits, openRedis, type RedisClient, scanKeys } from "./redis-client.ts";
+import {
+  assertRedisFits,
+  openRedis,
+  type RedisClient,
+  redisHealth,
+  scanKeys,
+} from "./redis-client.ts";
 import { isTaskEnvelope } from "./task.ts";
 import { assertTenantId } from "./tenants/tenant-id.ts";
 
@@ -186,10 +192,7 @@ class RedisQueue<Input, Output> extends LifecycleComponent implements Queue<Inpu
   }
 
   health(): Health {
-    const status = this.#parts?.client.status ?? "not connected";
-    return status === "ready"
-      ? { healthy: true }
-      : { healthy: false, reason: `Redis is ${status}` };
+    return redisHealth(this.#parts?.client);
   }
 
   add(task: NewTask<Input>): Promise<AddedTask> {

@@ -1,4 +1,10 @@
-import { type CloserStack, defaultLogger, type Logger, LogThrottle } from "@millrace/core";
+import {
+  type CloserStack,
+  defaultLogger,
+  type Health,
+  type Logger,
+  LogThrottle,
+} from "@millrace/core";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { queueError } from "./errors.ts";
 
@@ -80,6 +86,14 @@ export async function scanKeys(node: Redis, pattern: string): Promise<string[]> 
     cursor = next;
   } while (cursor !== "0");
   return found;
+}
+
+/** Healthy while it is connected; `what` it is for a person. */
+export function redisHealth(client: { status: string } | undefined, what = "Redis"): Health {
+  const status = client?.status ?? "not connected";
+  return status === "ready"
+    ? { healthy: true }
+    : { healthy: false, reason: `${what} is ${status}` };
 }
 
 /** A second connection to the same place, for commands that block or subscribe. */

@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { waitFor } from "@millrace/core/testing";
@@ -10,6 +8,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { readStored, runServer } from "../support/running-server.ts";
 import { HostileServer } from "./hostile-server.ts";
 import { numbered, runClient } from "./running-client.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 it("a server that comes back after many tries gets everything, in order", async () => {
   const server = await HostileServer.run();
@@ -86,9 +85,7 @@ async function serveInProcess(
 }
 
 it("nothing acknowledged is lost, and all arrives, when the server is killed under load", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-client-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const path = join(folder, "buffer.db");
+  const path = join(temporaryFolder(), "buffer.db");
   const first = await serveInProcess(path);
   const { client } = await runClient({ port: first.port, maxBatchRecords: 5, maxBatchDelayMs: 1 });
   let sent = 0;

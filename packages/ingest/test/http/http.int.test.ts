@@ -1,6 +1,5 @@
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { openPayload } from "@millrace/core";
@@ -10,6 +9,7 @@ import { Agent, fetch, type RequestInit } from "undici";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { runServer, type RunningServer } from "../support/running-server.ts";
 import { frame, sendAsOfficialClient } from "../support/client.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const RECORDS = '[{"t":"log","message":"é"}]';
 const TOKEN = "secret-of-the-shop";
@@ -214,9 +214,7 @@ describe("POST /v1/ingest", () => {
   });
 
   it("listens on a Unix socket that only its own user may use, without TLS or allow", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "millrace-http-"));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const path = join(folder, "http.sock");
+    const path = join(temporaryFolder(), "http.sock");
     const running = await runServer({
       http: { socket: path },
       tls: selfSigned(),

@@ -1,6 +1,4 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { waitFor } from "@millrace/core/testing";
 import type { IngestOptions } from "@millrace/ingest";
@@ -8,13 +6,13 @@ import { selfSigned } from "@millrace/services";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { bindSocket } from "../support/bound-socket.ts";
 import { runServer } from "../support/running-server.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const certificate = selfSigned();
 
 describe("the self-probe", () => {
   it("is answered on every kind of socket, and counts as no refusal", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "millrace-probe-"));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const folder = temporaryFolder();
     const kinds: Array<Partial<IngestOptions>> = [
       { host: "0.0.0.0" },
       { tokens: [{ name: "shop", token: "secret" }] },

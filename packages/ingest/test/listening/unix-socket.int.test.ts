@@ -1,15 +1,13 @@
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { sendAsOfficialClient } from "../support/client.ts";
 import { runServer } from "../support/running-server.ts";
 import { startServerProcess } from "../support/server-process.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 function temporaryPath(): string {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-socket-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return join(folder, "ingest.sock");
+  return join(temporaryFolder(), "ingest.sock");
 }
 
 describe("socket", () => {

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BufferOptions, createBuffer, type DurableBuffer } from "@millrace/core/buffer";
 import { createMemoryLogger, type MemoryLogger, waitFor } from "@millrace/core/testing";
@@ -7,6 +5,7 @@ import { createIngestServer, type IngestOptions, type IngestServer } from "@mill
 import Sqlite from "better-sqlite3";
 import { Registry } from "prom-client";
 import { onTestFinished } from "vitest";
+import { temporaryFolder } from "./temporary-folder.ts";
 
 export interface StoredPayload {
   payload: Buffer;
@@ -30,8 +29,7 @@ export async function runServer(
   options: Partial<IngestOptions> = {},
   bufferOptions: Partial<BufferOptions> = {},
 ): Promise<RunningServer> {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-ingest-"));
-  const path = join(folder, "buffer.db");
+  const path = join(temporaryFolder(), "buffer.db");
   const logger = createMemoryLogger();
   const metrics = new Registry();
   const buffer = createBuffer({ path, logger, metrics, ...bufferOptions });
@@ -40,7 +38,6 @@ export async function runServer(
   onTestFinished(async () => {
     await server.close({ graceMs: 0 });
     await buffer.close();
-    rmSync(folder, { recursive: true, force: true });
     const left = server.status();
     if (left.unfinishedBytes !== 0 || left.openConnections !== 0) {
       throw new Error(`left behind: ${JSON.stringify(left)}`);

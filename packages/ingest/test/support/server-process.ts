@@ -1,13 +1,12 @@
 import { spawn, type StdioOptions } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { IngestOptions } from "@millrace/ingest";
 import { onTestFinished } from "vitest";
 import { readStored, type StoredPayload } from "./running-server.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 
 const fixture = fileURLToPath(new URL("../fixtures/serves-with-options.ts", import.meta.url));
 
@@ -23,8 +22,7 @@ export async function startServerProcess(
   options: Omit<IngestOptions, "buffer">,
   inherited?: number,
 ): Promise<ServerProcess> {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-process-"));
-  const path = join(folder, "buffer.db");
+  const path = join(temporaryFolder(), "buffer.db");
   const stdio: StdioOptions = ["ignore", "pipe", "inherit"];
   if (inherited !== undefined) stdio.push(inherited);
   const child = spawn(
@@ -37,10 +35,7 @@ export async function startServerProcess(
     child.kill("SIGKILL");
     await exited;
   };
-  onTestFinished(async () => {
-    await kill();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  onTestFinished(kill);
   if (child.stdout === null) throw new Error("the server's output is not piped");
   const lines = createInterface(child.stdout);
   const failed = exited.then(() => {

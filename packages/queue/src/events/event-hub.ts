@@ -12,7 +12,7 @@ import {
 } from "@millrace/core";
 import { queueError } from "../errors.ts";
 import { prepareScripts, runScript } from "../lua-scripts.ts";
-import { openRedis, type RedisClient } from "../redis-client.ts";
+import { openRedis, type RedisClient, redisHealth } from "../redis-client.ts";
 import { publishCommand, RedisSubscriber } from "../redis-subscriber.ts";
 import { assertTenantId } from "../tenants/tenant-id.ts";
 import {
@@ -84,10 +84,7 @@ class RedisEventHub extends LifecycleComponent implements EventHub {
   }
 
   health(): Health {
-    const status = this.#parts?.subscriber.status ?? "not connected";
-    return status === "ready"
-      ? { healthy: true }
-      : { healthy: false, reason: `subscriber is ${status}` };
+    return redisHealth(this.#parts?.subscriber, "subscriber");
   }
 
   status(): EventHubStatus {

@@ -8,7 +8,7 @@ import {
 } from "@millrace/core";
 import { queueError } from "../errors.ts";
 import { prepareScripts, runScript } from "../lua-scripts.ts";
-import { openRedis, type RedisClient } from "../redis-client.ts";
+import { openRedis, type RedisClient, redisHealth } from "../redis-client.ts";
 import { assertUsable, costOf, type Usage } from "./buckets.ts";
 import { accountKey, BLOCK_KEY, bucketsOfCall } from "./call-buckets.ts";
 import {
@@ -99,10 +99,7 @@ class RedisTokenLimits extends LifecycleComponent implements TokenLimits {
   }
 
   health(): Health {
-    const status = this.#client?.status ?? "not connected";
-    return status === "ready"
-      ? { healthy: true }
-      : { healthy: false, reason: `Redis is ${status}` };
+    return redisHealth(this.#client);
   }
 
   async reserve({

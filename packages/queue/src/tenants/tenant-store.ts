@@ -9,7 +9,7 @@ import { queueError } from "../errors.ts";
 import { Gate } from "../gate/gate.ts";
 import type { GateKeys } from "../gate/gate-keys.ts";
 import { prepareScripts, runScript } from "../lua-scripts.ts";
-import { openRedis, type RedisClient } from "../redis-client.ts";
+import { openRedis, type RedisClient, redisHealth } from "../redis-client.ts";
 import { resolveAllocation, type TenantAllocation, unknownPlan } from "./tenant-allocation.ts";
 import { assertTenantId } from "./tenant-id.ts";
 import {
@@ -83,9 +83,7 @@ class RedisTenantStore extends LifecycleComponent implements TenantStore {
   }
 
   health(): Health {
-    return this.#client?.status === "ready"
-      ? { healthy: true }
-      : { healthy: false, reason: `Redis is ${this.#client?.status ?? "not connected"}` };
+    return redisHealth(this.#client);
   }
 
   async set(tenantId: string, record: TenantRecord): Promise<void> {

@@ -11,6 +11,7 @@ import {
 import { type Job, Queue as BullmqQueue, Worker } from "bullmq";
 import * as z from "zod";
 import { assertSchedule, type ScheduleTime } from "./check-schedule.ts";
+import { closeWorker } from "./close-worker.ts";
 import { queueError } from "./errors.ts";
 import type { NewTask } from "./new-task.ts";
 import type { Queue } from "./queue.ts";
@@ -115,7 +116,7 @@ class BullmqScheduler<Input> extends LifecycleComponent implements Scheduler<Inp
     const control = new BullmqQueue(name, common);
     closers.push(() => control.close());
     const worker = new Worker(name, (job) => this.#tick(job), { ...common, concurrency: 10 });
-    closers.push(() => worker.close());
+    closers.push(() => closeWorker(worker));
     const report = (error: Error) =>
       this.#logger.warn({ err: error }, `${this.name}: ${error.message}`);
     control.on("error", report);

@@ -52,7 +52,13 @@ export class Fleet {
     const match = /^(.+)-(\d+)$/.exec(name);
     const process = this.processes.get(match?.[1] ?? "");
     if (process === undefined) return { process: this.process(name), instance: undefined };
-    return { process, instance: process.instance(Number(match?.[2])) };
+    const number = Number(match?.[2]);
+    // While one replaces another, what is listed is all there is of that number.
+    const listed = process.all.find((one) => one.number === number);
+    return {
+      process,
+      instance: process.instances.get(number) ?? listed ?? process.instance(number),
+    };
   }
 
   /**

@@ -43,6 +43,12 @@ function startProgram(
   return { program, said };
 }
 
+function exitOf(program: ChildProcess): Promise<{ code: number | null; signal: string | null }> {
+  return new Promise((resolve) => {
+    program.once("close", (code, signal) => resolve({ code, signal }));
+  });
+}
+
 function marked(mark: string): number[] {
   return listPids().filter(
     (pid) => isRunning(pid) && readEnvironment(pid).get("UNREF_TEST") === mark,
@@ -101,9 +107,7 @@ test("a supervisor keeps its program alive until it is let go of, whatever is op
   await waitFor(() => said.length >= 20, { timeoutMs: 20_000 });
   const events = await fetch(`${apiUrl}/api/v1/events`);
   const cut = events.text().catch(() => "cut");
-  const exited = new Promise((resolve) => {
-    program.once("exit", (code, signal) => resolve({ code, signal }));
-  });
+  const exited = exitOf(program);
   const scaled = await fetch(`${apiUrl}/api/v1/processes/trigger/scale`, {
     method: "POST",
     body: JSON.stringify({ desired: 2 }),
@@ -120,10 +124,13 @@ test("a supervisor keeps its program alive until it is let go of, whatever is op
   expect(pidsOf(next, "kept")).toEqual({ "kept-1": survivors[0]?.pid });
 });
 
-test("a supervisor keeps its program alive while all that it has is a schedule", async () => {
+test("a supervisor keeps its program alive while all that it has is a schedule, and until it is closed", async () => {
   const { program, said } = startProgram(`unref-scheduled-${process.pid}`, {
     processes: { ticker: { command: ["echo", "tick"], schedule: "* * * * * *" } },
   });
   await waitFor(() => said.filter((line) => line === "tick").length >= 2, { timeoutMs: 20_000 });
-  expect(program.exitCode).toBeNull();
+  const exited = exitOf(program);
+  program.kill("SIGTERM");
+  expect(await exited).toEqual({ code: 0, signal: null });
+  expect(said).toContain("closed");
 });

@@ -1,4 +1,5 @@
 import type { CloserStack, Logger } from "@millrace/core";
+import { closeWorker } from "../close-worker.ts";
 import { Gate } from "../gate/gate.ts";
 import type { OpenPartition } from "../partitions/queue-partition.ts";
 import { CANCELLED } from "./final-failures.ts";
@@ -50,7 +51,7 @@ export class PartitionWorker {
         skipVersionCheck: true,
       },
     );
-    closers.push(() => worker.close());
+    closers.push(() => closeWorker(worker));
     await worker.waitUntilReady();
     const backend = worker.getBackend();
     const gate = new Gate(await rawClient(backend), partition.keys);
@@ -107,7 +108,7 @@ export class PartitionWorker {
 
   /** Fetches no more, and resolves when nothing runs. */
   drain(): Promise<void> {
-    return this.#worker.close();
+    return closeWorker(this.#worker);
   }
 }
 

@@ -105,7 +105,8 @@ test("among thousands of other connections those that wait and those that are op
   expect(queue?.waiting()).toBe(0);
   const [crowded, idle] = [await listening(), await listening()];
   await connections(crowded.port, 2_000);
-  expect(await countOpenConnections(crowded.port)).toBe(2_000);
+  // The kernel says a line twice, or not at all, where others open and close while it is being read.
+  await expect.poll(() => countOpenConnections(crowded.port), { timeout: 10_000 }).toBe(2_000);
   expect(await countOpenConnections(idle.port)).toBe(0);
   await connections(listener.port, 3);
   expect(queue?.waiting()).toBe(3);

@@ -67,6 +67,23 @@ describe("operations that wait for their turn", () => {
   });
 });
 
+test("an instance that is being replaced, and listed, can be asked about and told what comes next", async () => {
+  const { host, supervisor, close } = await simulate({ scale: 1, rollout: { maxSurge: 0 } });
+  supervisor.rollout("worker");
+  await host.clock.advance(0);
+  expect(supervisor.process("worker").instances).toMatchObject([
+    { name: "worker-1", state: "stopping" },
+  ]);
+  expect(supervisor.explain("worker-1").because).not.toEqual([]);
+  expect(supervisor.logs("worker-1")).not.toEqual([]);
+  const restart = supervisor.restart("worker-1");
+  await host.clock.advance(5_000);
+  expect(restart.status().state).toBe("succeeded");
+  expect(supervisor.process("worker").counts.ready).toBe(1);
+  expect(host.launched).toHaveLength(3);
+  expect(await close()).toEqual([]);
+});
+
 test("starting an instance that half a rollout has left in another generation loses nothing", async () => {
   const { host, supervisor, close } = await simulate({ scale: 2, rollout: { maxSurge: 0 } });
   const rollout = supervisor.rollout("worker");

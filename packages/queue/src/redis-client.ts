@@ -76,6 +76,21 @@ async function firstAnswer(client: RedisClient, signal: AbortSignal): Promise<vo
   }
 }
 
+/**
+ * Waits for work that ends with the help of Redis, but not for a Redis that is away. What is left undone
+ * goes on if Redis comes back, and its failure is nobody's.
+ */
+export async function unlessAway(client: RedisClient, work: Promise<unknown>): Promise<void> {
+  const { promise: away, resolve } = Promise.withResolvers<void>();
+  client.once("close", resolve);
+  if (client.status !== "ready") resolve();
+  try {
+    await Promise.race([work, away]);
+  } finally {
+    client.off("close", resolve);
+  }
+}
+
 /** Names of a server's keys that match a pattern. */
 export async function scanKeys(node: Redis, pattern: string): Promise<string[]> {
   const found: string[] = [];

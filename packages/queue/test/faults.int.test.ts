@@ -1,11 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { silentLogger } from "@millrace/core";
 import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { startRedis } from "@millrace/services";
 import { Redis } from "ioredis";
+import { Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
+import { createQueue } from "../src/queue.ts";
 import { assertRedisFits } from "../src/redis-client.ts";
+import { createScheduler } from "../src/scheduler.ts";
 import { createTenantStore } from "../src/tenants/tenant-store.ts";
+import { createQueueWorker } from "../src/worker/queue-worker.ts";
 import { openFixture } from "./support/fixture.ts";
 import { redisService } from "./support/redis.ts";
 import { violationsAtRest } from "./support/violations-at-rest.ts";
@@ -84,6 +89,35 @@ describe("when Redis misbehaves", () => {
     await waitFor(() => !waiting.health().healthy);
     await waiting.close();
     expect(waiting.state).toBe("closed");
+  });
+
+  it("closes a worker and a scheduler while Redis is away, what runs included, within the grace", async () => {
+    await using redis = await startRedis();
+    const { hostname, port } = new URL(redis.url);
+    const connection = { host: hostname, port: Number(port) };
+    const quiet = { logger: silentLogger, metrics: new Registry() };
+    const plans = { free: { roles: { "*": {} } } };
+    const tenants = createTenantStore({
+      connection,
+      plans,
+      defaultPlan: "free",
+      logger: silentLogger,
+    });
+    const queue = createQueue({ ...quiet, connection, role: "writer", tenants });
+    const handler = (_: unknown, { signal }: { signal: AbortSignal }) => once(signal, "abort");
+    const busy = createQueueWorker({ ...quiet, queue, handler });
+    const idle = createQueueWorker({ ...quiet, queue, handler });
+    const scheduler = createScheduler({ queue, logger: silentLogger });
+    for (const part of [tenants, queue, busy, scheduler]) await part.start();
+    await queue.add({ tenantId: "acme", data: {} });
+    await waitFor(() => busy.status().running === 1);
+    await idle.start();
+    await redis.kill();
+    await waitFor(() => !queue.health().healthy);
+    for (const part of [scheduler, idle, busy, queue, tenants]) {
+      await part.close({ graceMs: 100 });
+      expect(part.state).toBe("closed");
+    }
   });
 
   it("refuses to start on a Redis that may evict jobs, unless told that this is fine", async () => {

@@ -2,6 +2,7 @@ import type { CloserStack, Logger } from "@millrace/core";
 import { closeWorker } from "../close-worker.ts";
 import { Gate } from "../gate/gate.ts";
 import type { OpenPartition } from "../partitions/queue-partition.ts";
+import { unlessAway } from "../redis-client.ts";
 import { CANCELLED } from "./final-failures.ts";
 import { GatedWorker } from "./gated-worker.ts";
 import { rawClient } from "./give-back.ts";
@@ -33,12 +34,13 @@ export class PartitionWorker {
   static async open(parts: PartitionWorkerParts, closers: CloserStack): Promise<PartitionWorker> {
     const { partition, shared, logger } = parts;
     const { options } = shared;
+    const { client } = options.queue;
     const worker: GatedWorker = new GatedWorker(
       partition.keys.queueName,
       // Three parameters: BullMQ makes a signal only for a function that declares it.
       (job, token, signal) => runJob(run, job, token, signal),
       {
-        connection: options.queue.client,
+        connection: client,
         prefix: partition.keys.bullmqPrefix,
         concurrency: options.concurrency,
         autorun: false,
@@ -51,7 +53,7 @@ export class PartitionWorker {
         skipVersionCheck: true,
       },
     );
-    closers.push(() => closeWorker(worker));
+    closers.push(() => unlessAway(client, closeWorker(worker)));
     await worker.waitUntilReady();
     const backend = worker.getBackend();
     const gate = new Gate(await rawClient(backend), partition.keys);
@@ -71,7 +73,7 @@ export class PartitionWorker {
     });
     await upkeep.start();
     closers.push(() => upkeep.close());
-    closers.push(() => settles.flushed());
+    closers.push(() => unlessAway(client, settles.flushed()));
     return new PartitionWorker(parts, worker);
   }
 

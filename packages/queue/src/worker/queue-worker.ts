@@ -13,6 +13,7 @@ import {
 } from "@millrace/core";
 import { publishWorkerMetrics, taskHistograms, type WorkerCounters } from "../metrics.ts";
 import type { OpenPartition } from "../partitions/queue-partition.ts";
+import { unlessAway } from "../redis-client.ts";
 import { Cancellations } from "./cancellations.ts";
 import type { SharedRunParts } from "./job-run.ts";
 import { PartitionWorker } from "./partition-worker.ts";
@@ -154,11 +155,18 @@ class BullmqQueueWorker extends LifecycleComponent implements QueueWorker {
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
-    const giveUp = () => this.#shutdown.abort();
+    const { promise: graceOver, resolve } = Promise.withResolvers<void>();
+    const giveUp = () => {
+      this.#shutdown.abort();
+      resolve();
+    };
     signal.addEventListener("abort", giveUp, { once: true });
     if (signal.aborted) giveUp();
-    await Promise.all(this.#partitions.map((partition) => partition.drain()));
+    const drained = Promise.all(this.#partitions.map((partition) => partition.drain()));
+    await Promise.race([drained, graceOver]);
     signal.removeEventListener("abort", giveUp);
+    // What runs can neither end nor be given back without Redis: others take it up as stalled.
+    if (signal.aborted) await unlessAway(this.options.queue.client, drained);
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { LogThrottle, type Logger } from "@millrace/core";
+import { unlessAway } from "../redis-client.ts";
 import type { OpenPartition } from "../partitions/queue-partition.ts";
 
 const LEADER_INTERVAL_MS = 800;
@@ -46,8 +47,8 @@ export class Upkeep {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    await this.#working;
-    await this.#tick(0).catch(() => {});
+    const left = this.#working.then(() => this.#tick(0)).catch(() => {});
+    await unlessAway(this.#parts.partition.gate.client, left);
   }
 
   #schedule(delayMs: number): void {

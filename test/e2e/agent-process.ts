@@ -14,6 +14,8 @@ export interface AgentSettings {
   bufferPath: string;
   token: string;
   env?: Record<string, string> | undefined;
+  /** Runs what `npm run build` has made of the packages, as a user does, instead of their sources. */
+  isBuilt?: boolean | undefined;
 }
 
 /** The telemetry agent in a process of its own, on ports that stay the same when it restarts. */
@@ -52,8 +54,9 @@ export class AgentProcess {
 
   /** Resolves when it listens. */
   async start(moreEnv: Record<string, string> = {}): Promise<void> {
-    const { databaseUrl, bufferPath, token, env } = this.#settings;
-    const child = spawn(process.execPath, ["--conditions=@millrace/source", ENTRY], {
+    const { databaseUrl, bufferPath, token, env, isBuilt = false } = this.#settings;
+    const conditions = isBuilt ? [] : ["--conditions=@millrace/source"];
+    const child = spawn(process.execPath, [...conditions, ENTRY], {
       env: {
         PATH: process.env["PATH"],
         NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],

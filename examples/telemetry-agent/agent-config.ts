@@ -29,6 +29,7 @@ const schema = z.object({
     workers: z.int().min(1).max(64).default(2),
     batchRows: z.int().positive().default(5_000),
     batchBytes: z.int().positive().optional(),
+    workerHeapMib: z.int().positive().optional(),
   }),
   alerts: z.object({
     webhook: z.object({ url: secret, secret }).optional(),

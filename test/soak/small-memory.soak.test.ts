@@ -24,10 +24,13 @@ const SECONDS = 60;
 
 /** As docs/guides/drain-tuning.md has it. */
 const SMALL = {
-  NODE_OPTIONS: "--max-semi-space-size=2 --max-old-space-size=96",
+  NODE_OPTIONS: "--max-semi-space-size=2 --max-old-space-size=64",
   MALLOC_ARENA_MAX: "1",
+  MALLOC_MMAP_THRESHOLD_: "65536",
+  MALLOC_TRIM_THRESHOLD_: "65536",
   MILLRACE_DRAIN_WORKERS: "1",
-  MILLRACE_DRAIN_BATCH_BYTES: "1000000",
+  MILLRACE_DRAIN_BATCH_BYTES: "500000",
+  MILLRACE_DRAIN_WORKER_HEAP_MIB: "128",
 };
 const MAX_RESIDENT_MIB = 150;
 /** What the last third of the samples may have over the second, in MiB. */

@@ -14,8 +14,10 @@ export interface AgentSettings {
   bufferPath: string;
   token: string;
   env?: Record<string, string> | undefined;
-  /** Runs what `npm run build` has made of the packages, as a user does, instead of their sources. */
-  isBuilt?: boolean | undefined;
+  /** JavaScript to run, on what `npm run build` has made of the packages. @default the example, on sources */
+  builtEntry?: string | undefined;
+  /** @default 50 */
+  scrapeIntervalMs?: number | undefined;
 }
 
 /** The telemetry agent in a process of its own, on ports that stay the same when it restarts. */
@@ -54,12 +56,14 @@ export class AgentProcess {
 
   /** Resolves when it listens. */
   async start(moreEnv: Record<string, string> = {}): Promise<void> {
-    const { databaseUrl, bufferPath, token, env, isBuilt = false } = this.#settings;
-    const conditions = isBuilt ? [] : ["--conditions=@millrace/source"];
-    const child = spawn(process.execPath, [...conditions, ENTRY], {
+    const { databaseUrl, bufferPath, token, env, builtEntry } = this.#settings;
+    const entry =
+      builtEntry === undefined ? ["--conditions=@millrace/source", ENTRY] : [builtEntry];
+    const child = spawn(process.execPath, entry, {
       env: {
         PATH: process.env["PATH"],
-        NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
+        NODE_COMPILE_CACHE:
+          builtEntry === undefined ? process.env["NODE_COMPILE_CACHE"] : undefined,
         MILLRACE_DATABASE_URL: databaseUrl,
         MILLRACE_BUFFER_PATH: bufferPath,
         MILLRACE_INGEST_PORT: String(this.port),
@@ -110,7 +114,8 @@ export class AgentProcess {
       this.#imbalance ??= findImbalance(await this.metrics());
     };
     // It may be killed or stopped in the middle of the answer.
-    const timer = setInterval(() => void scrape().catch(() => {}), SCRAPE_INTERVAL_MS).unref();
+    const { scrapeIntervalMs = SCRAPE_INTERVAL_MS } = this.#settings;
+    const timer = setInterval(() => void scrape().catch(() => {}), scrapeIntervalMs).unref();
     child.once("exit", () => clearInterval(timer));
   }
 

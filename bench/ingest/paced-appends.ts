@@ -1,6 +1,6 @@
 /**
- * A buffer that is appended to without a network: as fast as it takes, then at a part of that rate,
- * while its maintenance thread checkpoints.
+ * A buffer that is appended to without a network: as fast as it takes, then at a part of that rate, then
+ * at a rate of its own, while its maintenance thread checkpoints.
  *
  * @module
  */
@@ -13,10 +13,18 @@ import { warningsOnly } from "../process/warnings-only.ts";
 export interface PacedAppendsInput {
   path: string;
   durability: "process" | "power";
-  /** For each of the two. */
+  /** For each rate. */
   seconds: number;
   /** Part of the full rate, from 0 to 1. */
   share: number;
+  /** Payloads a second that an agent may well see. */
+  steadyRate: number;
+}
+
+export interface AppendRates {
+  full: Appends;
+  paced: Appends;
+  steady: Appends;
 }
 
 export interface Appends {
@@ -31,14 +39,15 @@ const WINDOW = 512;
 const TICK_MS = 1;
 
 const calls = {
-  async append(input: PacedAppendsInput): Promise<{ full: Appends; paced: Appends }> {
-    const { path, durability, seconds, share } = input;
+  async append(input: PacedAppendsInput): Promise<AppendRates> {
+    const { path, durability, seconds, share, steadyRate } = input;
     const buffer = createBuffer({ path, durability, ...UNLIMITED_BUFFER, logger: warningsOnly });
     await buffer.start();
     const full = await appendFor(buffer, seconds, Number.POSITIVE_INFINITY);
     const paced = await appendFor(buffer, seconds, full.payloadsPerSecond * share);
+    const steady = await appendFor(buffer, seconds, steadyRate);
     await buffer.close();
-    return { full, paced };
+    return { full, paced, steady };
   },
 };
 

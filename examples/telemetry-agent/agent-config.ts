@@ -22,11 +22,14 @@ const schema = z.object({
   buffer: z.object({
     path: z.string().default("millrace-buffer.db"),
     maxRows: z.int().positive().default(100_000),
+    maxBytes: z.int().positive().optional(),
     minFreeBytes: z.int().nonnegative().optional(),
   }),
   drain: z.object({
     workers: z.int().min(1).max(64).default(2),
     batchRows: z.int().positive().default(5_000),
+    batchBytes: z.int().positive().optional(),
+    workerHeapMib: z.int().positive().optional(),
   }),
   alerts: z.object({
     webhook: z.object({ url: secret, secret }).optional(),

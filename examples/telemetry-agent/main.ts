@@ -25,11 +25,15 @@ Configured by environment:
   MILLRACE_OTLP              tables for OpenTelemetry's logs and spans (on with HTTP)
   MILLRACE_INGEST_TOKENS     comma list of tokens; empty accepts any
   MILLRACE_BUFFER_PATH       buffer file (millrace-buffer.db)
-  MILLRACE_BUFFER_MAX_ROWS   payloads it may hold (100000)
+  MILLRACE_BUFFER_MAX_ROWS, MILLRACE_BUFFER_MAX_BYTES
+                             payloads it may hold (100000), and their bytes (1 GiB)
   MILLRACE_BUFFER_MIN_FREE_BYTES
                              free disk space below which nothing is taken (5 %, at least 512 MiB)
   MILLRACE_DRAIN_WORKERS     worker threads (2)
   MILLRACE_DRAIN_BATCH_ROWS  payloads in one batch (5000)
+  MILLRACE_DRAIN_BATCH_BYTES bytes in one batch (8 MiB)
+  MILLRACE_DRAIN_WORKER_HEAP_MIB
+                             limit of each worker's heap (1024)
   MILLRACE_ALERTS_WEBHOOK_URL, MILLRACE_ALERTS_WEBHOOK_SECRET
   MILLRACE_ALERTS_SLACK_WEBHOOK_URL, MILLRACE_ALERTS_DISCORD_WEBHOOK_URL
   MILLRACE_ALERTS_EMAIL_HOST, _PORT, _TLS, _USER, _PASSWORD, _FROM, _TO

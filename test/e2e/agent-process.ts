@@ -17,6 +17,10 @@ export interface AgentSettings {
   bufferPath?: string | undefined;
   token: string;
   env?: Record<string, string> | undefined;
+  /** JavaScript to run, on what `npm run build` has made of the packages. @default the example, on sources */
+  builtEntry?: string | undefined;
+  /** @default 50 */
+  scrapeIntervalMs?: number | undefined;
 }
 
 /** The telemetry agent in a process of its own, on ports that stay the same when it restarts. */
@@ -59,11 +63,14 @@ export class AgentProcess {
 
   /** Resolves when it listens. */
   async start(moreEnv: Record<string, string> = {}): Promise<void> {
-    const { databaseUrl, token, env } = this.#settings;
-    const child = spawn(process.execPath, ["--conditions=@millrace/source", ENTRY], {
+    const { databaseUrl, token, env, builtEntry } = this.#settings;
+    const entry =
+      builtEntry === undefined ? ["--conditions=@millrace/source", ENTRY] : [builtEntry];
+    const child = spawn(process.execPath, entry, {
       env: {
         PATH: process.env["PATH"],
-        NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"],
+        NODE_COMPILE_CACHE:
+          builtEntry === undefined ? process.env["NODE_COMPILE_CACHE"] : undefined,
         MILLRACE_DATABASE_URL: databaseUrl,
         MILLRACE_BUFFER_PATH: this.bufferPath,
         MILLRACE_INGEST_PORT: String(this.port),
@@ -114,7 +121,8 @@ export class AgentProcess {
       this.#imbalance ??= findImbalance(await this.metrics());
     };
     // It may be killed or stopped in the middle of the answer.
-    const timer = setInterval(() => void scrape().catch(() => {}), SCRAPE_INTERVAL_MS).unref();
+    const { scrapeIntervalMs = SCRAPE_INTERVAL_MS } = this.#settings;
+    const timer = setInterval(() => void scrape().catch(() => {}), scrapeIntervalMs).unref();
     child.once("exit", () => clearInterval(timer));
   }
 

@@ -33,8 +33,9 @@ export interface DrainPoolOptions {
    */
   maxConnections?: number | undefined;
   /**
-   * Gives way to others who use the database: at most half of `maxConnections`, shorter transactions,
-   * and it backs off at half of the rise in latency. Needs `concurrency: "adaptive"`.
+   * Gives way to others who use the database: one worker at first and at most half of `maxConnections`,
+   * shorter transactions, rests between batches that are as long as landing took, and it backs off at half
+   * of the rise in latency. On Linux the worker threads get a nice value of 10. Needs `concurrency: "adaptive"`.
    *
    * @default false
    */

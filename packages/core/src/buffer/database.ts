@@ -9,10 +9,10 @@ export const PAGE_BYTES = 16 * 1024;
 const BUSY_TIMEOUT_MS = 5_000;
 /**
  * Of the handle that creates and fills the file, and of all others. Payloads are written once and read
- * once: a larger cache keeps what nobody asks for. See docs/decisions/0012 and 0013.
+ * once: a larger cache keeps what nobody asks for. See docs/decisions/0012 and 0016.
  */
-const WRITER_CACHE_KIB = 8_000;
-const READER_CACHE_KIB = 2_000;
+const WRITER_CACHE_KIB = 4_000;
+const READER_CACHE_KIB = 1_000;
 /** The WAL file is cut back to this size when it is reset. */
 const WAL_KEPT_BYTES = 16 * 1024 * 1024;
 

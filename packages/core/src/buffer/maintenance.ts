@@ -25,7 +25,7 @@ export async function startMaintenance(
     const started = new Worker(new URL(import.meta.resolve("@millrace/core/buffer/maintenance")), {
       workerData: data,
       name: "millrace-buffer-maintenance",
-      // It has next to no garbage: see docs/decisions/0012.
+      // It has next to no garbage: see docs/decisions/0016.
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
     });
     started.on("message", (message: MaintenanceMessage) => {

@@ -41,6 +41,8 @@ export interface DrainPolicyState {
   readonly window: { readonly rows: number; readonly seconds: number };
   /** Payloads a second of the concurrency below the one that is being tried. */
   readonly rateBefore: number | undefined;
+  /** Seconds until rates are measured: what has just started is slower than it will be. */
+  readonly settleSeconds: number;
   /** Seconds until the next increase may be tried. */
   readonly restSeconds: number;
   /** How long to rest after the next increase that brings nothing. */
@@ -67,6 +69,14 @@ const BATCH_STEPS = 10;
 const WINDOW_SECONDS = 2;
 /** What an increase must bring to be kept. */
 const WORTHWHILE_GAIN = 1.05;
+/** What one may cost before its window is over. */
+const HOPELESS_LOSS = 0.9;
+/** Seconds after which that can be told. */
+const HOPELESS_SECONDS = 1;
+/** Of a pool that starts, whose code is not compiled yet: measured against that, any increase seems to pay. */
+const START_SETTLE_SECONDS = 2;
+/** Of a worker that has rested: it connects first. */
+const INCREASE_SETTLE_SECONDS = 0.5;
 const FIRST_REST_SECONDS = 10;
 const MAX_REST_SECONDS = 300;
 /** After a decrease. */
@@ -89,6 +99,7 @@ export function startState(options: DrainPolicyOptions): DrainPolicyState {
     baseSeconds: undefined,
     window: { rows: 0, seconds: 0 },
     rateBefore: undefined,
+    settleSeconds: START_SETTLE_SECONDS,
     restSeconds: 0,
     nextRestSeconds: FIRST_REST_SECONDS,
   };
@@ -131,11 +142,17 @@ export function decide(
   if (isSlow && !isForeign) {
     return decreased(learned, 0.75, "latency", batchRows, options);
   }
+  if (state.settleSeconds > 0) {
+    return { ...learned, settleSeconds: Math.max(0, state.settleSeconds - sample.seconds) };
+  }
   const window = {
     rows: state.window.rows + sample.rows,
     seconds: state.window.seconds + sample.seconds,
   };
-  if (window.seconds < WINDOW_SECONDS) return { ...learned, window };
+  const isHopeless =
+    window.seconds >= HOPELESS_SECONDS &&
+    window.rows / window.seconds < (state.rateBefore ?? 0) * HOPELESS_LOSS;
+  if (window.seconds < WINDOW_SECONDS && !isHopeless) return { ...learned, window };
   return climbed({ ...learned, window }, options);
 }
 
@@ -158,7 +175,13 @@ function climbed(state: DrainPolicyState, options: DrainPolicyOptions): DrainPol
   if (state.concurrency >= bound(options) || state.restSeconds > 0) {
     return state.rateBefore === undefined ? judged : { ...judged, reason: "gain" };
   }
-  return { ...judged, concurrency: state.concurrency + 1, reason: "probe", rateBefore: rate };
+  return {
+    ...judged,
+    concurrency: state.concurrency + 1,
+    reason: "probe",
+    rateBefore: rate,
+    settleSeconds: INCREASE_SETTLE_SECONDS,
+  };
 }
 
 function decreased(

@@ -12,7 +12,7 @@ export interface WorkerHandleOptions {
 
 /** Silence after which a thread counts as hung while it loads its code, in milliseconds. */
 const LOADING_MS = 120_000;
-/** A batch's garbage is collected at the same speed from less: see docs/decisions/0012. */
+/** A batch's garbage is collected at the same speed from less: see docs/decisions/0016. */
 const YOUNG_GENERATION_MIB = 8;
 
 /**

@@ -54,6 +54,40 @@ describe("the drain policy", () => {
     expect(rateAt(state.concurrency)).toBe(80_000);
   });
 
+  it("is not misled by a start that is slow until code is compiled", () => {
+    const rateAt = (concurrency: number) => [0, 45_000, 85_000, 75_000, 60_000][concurrency] ?? 0;
+    const four = { ...options, maxConcurrency: 4 };
+    let landed = 0;
+    let state = startState(four);
+    for (let index = 0; index < 60; index++) {
+      const warmth = Math.min(1, 0.4 + index * 0.15);
+      const sample = busy(state, rateAt(state.concurrency) * warmth);
+      landed += sample.rows;
+      state = decide(state, sample, four);
+    }
+    expect(state.concurrency).toBe(2);
+    // Of the best it could be, warmed up from the start.
+    expect(landed / (30 * rateAt(2))).toBeGreaterThan(0.93);
+  });
+
+  it("takes an increase that costs back before its time, and one that pays is not judged by its start", () => {
+    const three = { ...options, maxConcurrency: 3 };
+    const settled = run(startState(three), 8, () => 50_000, three);
+    expect(settled).toMatchObject({ concurrency: 3, reason: "probe" });
+    expect(run(settled, 3, () => 30_000, three)).toMatchObject({
+      concurrency: 2,
+      reason: "no-gain",
+    });
+    // The worker that was added connects first.
+    const late = run(
+      run(settled, 1, () => 40_000, three),
+      4,
+      () => 60_000,
+      three,
+    );
+    expect(late).toMatchObject({ concurrency: 3, reason: "gain" });
+  });
+
   it("halves concurrency and batches at trouble, and comes back once it is over", () => {
     const rateAt = (concurrency: number) => 20_000 * concurrency;
     const before = run(startState(options), 80, rateAt);

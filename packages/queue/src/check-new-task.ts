@@ -25,7 +25,8 @@ const BULLMQ_KEYS: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether a task can have this id: anything else names another key of the queue, or none. */
-export function isTaskId(taskId: string): boolean {
+export function isTaskId(taskId: unknown): taskId is string {
+  if (typeof taskId !== "string") return false;
   return taskId !== "" && !taskId.includes(":") && !BULLMQ_KEYS.has(taskId);
 }
 
@@ -38,7 +39,7 @@ export function assertNewTask(task: NewTask<unknown>): void {
   };
   if (jobId !== undefined) {
     expect(
-      typeof jobId === "string" && isTaskId(jobId) && !/^-?\d+$/.test(jobId),
+      isTaskId(jobId) && !/^-?\d+$/.test(jobId),
       "jobId",
       "a text without a colon that is no whole number and none of BullMQ's own keys, such as meta",
     );

@@ -60,7 +60,9 @@ export function createDeadLetters({ partitions, adopt, renew }: DeadLetterSource
     },
     async redrive(taskId) {
       const job = await find(taskId);
-      const data = redriven(job.data as TaskEnvelope);
+      const envelope: unknown = job.data;
+      if (!isTaskEnvelope(envelope)) throw noDeadLetter(taskId);
+      const data = redriven(envelope);
       if (!(await renew(job, data))) throw noDeadLetter(taskId);
       job.data = data;
       if (await adopt(job)) return;

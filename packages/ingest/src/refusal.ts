@@ -18,7 +18,8 @@ export interface RefusalKind {
 export const REFUSALS = {
   bad_header: {
     subject: "frame",
-    message: "header is not LENGTH:v1:TOKENHASH: - something else than a Nightwatch client speaks",
+    message:
+      "header is not LENGTH:v1:TOKENHASH:, nor one of HTTP where that is spoken: another protocol came",
   },
   version: {
     subject: "frame",
@@ -26,7 +27,8 @@ export const REFUSALS = {
   },
   token: {
     subject: "frame",
-    message: "token hash matches none of the tokens: compare NIGHTWATCH_TOKEN with the server's",
+    message:
+      "token is none of the server's: compare NIGHTWATCH_TOKEN, or over HTTP the bearer token, with them",
   },
   frame_too_small: {
     subject: "frame",
@@ -46,7 +48,7 @@ export const REFUSALS = {
     subject: "frame",
     message: "Content-Type or Content-Encoding is not one that the path takes",
   },
-  empty: { subject: "frame", message: "frame has an empty payload" },
+  empty: { subject: "frame", message: "payload is empty" },
   truncated: { subject: "frame", message: "client ended its side in the middle of a frame" },
   memory: {
     subject: "frame",

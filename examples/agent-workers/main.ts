@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { CloserStack, messageOf } from "@millrace/core";
 import { freePort, startPostgres, startRedis } from "@millrace/services";
 import { createSupervisor, metric, type Supervisor } from "@millrace/supervisor";
@@ -17,10 +18,17 @@ const MAX_WORKERS = 3;
 const TASKS_PER_WORKER = 6;
 
 const logger = pino({ level: "warn" }, pino.destination(2));
-const isOnce = process.argv.includes("--once");
+const USAGE = `npm start --workspace example-agent-workers [-- --once]
+
+Starts Redis, PostgreSQL, a stand-in for a provider, two API processes and the workers, and serves until Ctrl-C.
+  --once   runs a scripted campaign for three tenants, checks what came of it, and ends`;
 const closers = new CloserStack();
 try {
-  process.exitCode = await run();
+  const { once: isOnce, help } = parseArgs({
+    options: { once: { type: "boolean" }, help: { type: "boolean" } },
+  }).values;
+  if (help) console.log(USAGE);
+  else process.exitCode = await run(isOnce ?? false);
 } catch (error) {
   console.error(messageOf(error));
   process.exitCode = 1;
@@ -29,7 +37,7 @@ try {
 }
 
 /** @returns the exit code. */
-async function run(): Promise<number> {
+async function run(isOnce: boolean): Promise<number> {
   const redis = await startRedis();
   closers.push(() => redis.remove());
   const postgres = await startPostgres();

@@ -58,7 +58,7 @@ const POLITE_START_CONCURRENCY = 1;
  * They matter more to others than fewer threads or smaller batches do: see bench/README.md.
  */
 const MIN_REST_SHARE = 1;
-const MAX_REST_SHARE = 8;
+const MAX_REST_SHARE = 4;
 /** How fast rests grow and shrink, in one decision. */
 const REST_GROWTH = 2;
 const REST_SHRINKAGE = 0.8;

@@ -139,7 +139,7 @@ describe("the drain policy", () => {
     const calm = run(start, 20, rateAt, polite);
     expect(calm.restShare).toBe(1);
     const slow = run(calm, 4, (concurrency) => 5_000 * concurrency, polite);
-    expect(slow.restShare).toBe(8);
+    expect(slow.restShare).toBe(4);
     expect(run(slow, 20, rateAt, polite).restShare).toBe(1);
   });
 

@@ -161,27 +161,36 @@ export class GroupCommit {
     }
   }
 
-  /** Looks, once all that came in this turn of the event loop is there, whether it is enough. */
+  /** Looks once all that came in this turn of the event loop is there. */
   #schedule(): void {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      const rows = this.#group.length;
-      if (rows === 0) return;
-      const isFull =
-        rows >= this.#limits.groupMaxRows || this.#groupBytes >= this.#limits.groupMaxBytes;
-      const waitedMs = performance.now() - this.#openedAt;
-      const { maxWaitMs } = this.#pacing;
-      if (isFull || this.#pacing.isDue(rows, waitedMs)) this.#close(waitedMs);
-      else this.#waitTimer ??= setTimeout(() => this.#close(maxWaitMs), maxWaitMs - waitedMs);
+      this.#look();
     });
   }
 
-  #close(waitedMs: number): void {
+  /** Commits a group that is large or old enough; else looks again when more comes, or it has waited. */
+  #look(): void {
+    const rows = this.#group.length;
+    if (rows === 0) return;
+    const isFull =
+      rows >= this.#limits.groupMaxRows || this.#groupBytes >= this.#limits.groupMaxBytes;
+    const waitedMs = performance.now() - this.#openedAt;
+    if (!isFull && !this.#pacing.isDue(rows, waitedMs)) {
+      // Timers count whole milliseconds, and cut off what is beyond.
+      this.#waitTimer ??= setTimeout(
+        () => {
+          this.#waitTimer = undefined;
+          this.#look();
+        },
+        Math.ceil(this.#pacing.maxWaitMs - waitedMs),
+      );
+      return;
+    }
     clearTimeout(this.#waitTimer);
     this.#waitTimer = undefined;
-    if (this.#group.length === 0) return;
-    this.#pacing.committed(this.#group.length, waitedMs);
+    this.#pacing.committed(rows, waitedMs);
     this.flush();
   }
 

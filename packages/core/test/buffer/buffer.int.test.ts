@@ -78,6 +78,15 @@ test("appends of one turn share a commit; a lone one is committed at once", asyn
   expect(buffer.status().commits).toBe(2);
 });
 
+test("every so many groups one waits in full, to find out how many rows come in that time", async () => {
+  const buffer = await startBuffer({ groupMaxWaitMs: 2 });
+  for (let n = 0; n < 64; n++) await buffer.append(Buffer.from("alone"));
+  const startedAt = performance.now();
+  await buffer.append(Buffer.from("waits"));
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(2);
+  expect(buffer.status().commits).toBe(65);
+});
+
 test("a group is cut at its limits of rows and bytes, and stays in order", async () => {
   const buffer = await startBuffer({ groupMaxRows: 10, groupMaxBytes: 100 });
   await appendNumbers(buffer, 100, 125);

@@ -24,7 +24,18 @@ export class UsageEstimator {
   }
 }
 
-/** Input tokens of a text when no tokenizer is at hand: four characters each. */
-export function estimateInputTokens(text: string): number {
+/** Tokens of a text when no tokenizer is at hand: four characters each. */
+export function estimateTokens(text: string): number {
   return Math.ceil(text.length / 4);
+}
+
+/** Input tokens of a request, by {@link estimateTokens}. */
+export function estimateInputTokens({
+  system = "",
+  messages,
+}: {
+  system?: string | undefined;
+  messages: ReadonlyArray<{ content: string }>;
+}): number {
+  return estimateTokens([system, ...messages.map(({ content }) => content)].join(""));
 }

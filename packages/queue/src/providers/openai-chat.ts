@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { estimateInputTokens } from "../limits/usage-estimator.ts";
+import { estimateInputTokens, estimateTokens } from "../limits/usage-estimator.ts";
 import { bearer } from "./bearer.ts";
 import {
   httpAdapter,
@@ -71,7 +71,8 @@ const openaiChat: HttpFormat = {
   createReader,
 };
 
-function createReader({ model, system, messages }: CompletionRequest): StreamReader {
+function createReader(request: CompletionRequest): StreamReader {
+  const { model } = request;
   const completion = { text: "", model, inputTokens: 0, outputTokens: 0, stopReason: "" };
   let isCounted = false;
   return {
@@ -96,11 +97,10 @@ function createReader({ model, system, messages }: CompletionRequest): StreamRea
       if (completion.stopReason === "") return undefined;
       if (isCounted) return completion;
       // Servers that know no `stream_options` do not say: as nothing it would escape every limit.
-      const asked = [system ?? "", ...messages.map(({ content }) => content)].join("");
       return {
         ...completion,
-        inputTokens: estimateInputTokens(asked),
-        outputTokens: estimateInputTokens(completion.text),
+        inputTokens: estimateInputTokens(request),
+        outputTokens: estimateTokens(completion.text),
       };
     },
   };

@@ -135,9 +135,7 @@ export function createProviders(
     if (!limits || account === undefined) return await provider.complete(request, options, relay);
     const key = `${call.kind ?? ""}|${model}`;
     const estimate = {
-      inputTokens: estimateInputTokens(
-        [system ?? "", ...messages.map(({ content }) => content)].join(""),
-      ),
+      inputTokens: estimateInputTokens(request),
       outputTokens: estimator.outputTokens(key, maxOutputTokens),
     };
     const reservation = await reserve({ tenantId: call.tenantId, account, estimate }, signal);

@@ -87,9 +87,7 @@ export class DrainLoop {
       if (batch === "given up") break;
       if (batch !== undefined) {
         const startedAt = performance.now();
-        const hasLanded = await this.#land(batch);
-        batch.payloads.free?.();
-        if (!hasLanded) break;
+        if (!(await this.#land(batch))) break;
         await this.#giveWay(performance.now() - startedAt);
         continue;
       }
@@ -146,8 +144,16 @@ export class DrainLoop {
     return session.claim({ maxRows, maxBytes: limits.batchBytes });
   }
 
-  /** @returns false when told to drain while the batch does not land; its claim stays. */
+  /** Lands a batch and frees its bytes. @returns false when told to drain while it does not land; its claim stays. */
   async #land(batch: ClaimedBatch): Promise<boolean> {
+    try {
+      return await this.#writeUntilLanded(batch);
+    } finally {
+      batch.payloads.free?.();
+    }
+  }
+
+  async #writeUntilLanded(batch: ClaimedBatch): Promise<boolean> {
     const startedAt = performance.now();
     const isSuspicious = batch.crashes >= CRASHES_BEFORE_SUSPICION;
     let isolating = isSuspicious;

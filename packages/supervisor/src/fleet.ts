@@ -54,11 +54,11 @@ export class Fleet {
     if (process === undefined) return { process: this.process(name), instance: undefined };
     const number = Number(match?.[2]);
     // While one replaces another, what is listed is all there is of that number.
-    const listed = process.all.find((one) => one.number === number);
-    return {
-      process,
-      instance: process.instances.get(number) ?? listed ?? process.instance(number),
-    };
+    const instance =
+      process.instances.get(number) ??
+      process.all.find((one) => one.number === number) ??
+      process.instance(number);
+    return { process, instance };
   }
 
   /**

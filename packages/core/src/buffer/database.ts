@@ -6,7 +6,8 @@ import { assertBufferFile } from "./schema.ts";
 
 /** Larger pages than SQLite's 4 KiB: payloads of a kilobyte overflow less and commits write fewer. */
 export const PAGE_BYTES = 16 * 1024;
-const BUSY_TIMEOUT_MS = 5_000;
+/** How long anything waits for the write lock, in milliseconds, before it says BUSY. */
+export const LOCK_DEADLINE_MS = 5_000;
 /**
  * Of the handle that creates and fills the file, and of all others. Payloads are written once and read
  * once: a larger cache keeps what nobody asks for. See docs/decisions/0012 and 0016.
@@ -33,10 +34,10 @@ export function openDatabase(path: string, { durability, create = false }: OpenO
   if (create) mkdirSync(dirname(path), { recursive: true });
   // An empty file is what a process leaves that was killed between creating it and writing to it.
   const isNew = create && (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
-  const database = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: !create });
+  const database = new Sqlite(path, { timeout: LOCK_DEADLINE_MS, fileMustExist: !create });
   try {
     // Before anything that takes a lock: switching to WAL without it fails at once under contention.
-    database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    database.pragma(`busy_timeout = ${LOCK_DEADLINE_MS}`);
     if (!isNew) {
       assertBufferFile(database);
     } else {
@@ -70,7 +71,7 @@ export function applyLayout(database: Database): void {
  * it wait for other connections' writes.
  */
 export function waitingForLocks<Result>(database: Database, work: () => Result): Result {
-  database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  database.pragma(`busy_timeout = ${LOCK_DEADLINE_MS}`);
   try {
     return work();
   } finally {

@@ -2,14 +2,12 @@ import type { Database, Statement } from "better-sqlite3";
 import { MillraceError } from "../errors.ts";
 import { bufferFull } from "./buffer-errors.ts";
 import { checksumOf } from "./checksum.ts";
-import { isSqliteError } from "./database.ts";
+import { isSqliteError, LOCK_DEADLINE_MS } from "./database.ts";
 import { dropOldest } from "./drop-oldest.ts";
 import { GroupPacing } from "./group-pacing.ts";
 import { depthOf, type Progress } from "./schema.ts";
 import { WriteTurns } from "./write-turns.ts";
 
-/** How long an append may wait for another connection's write to end, in milliseconds. */
-const BUSY_DEADLINE_MS = 5_000;
 const RETRY_MS = 1;
 /** A group that is older goes first, whoever's turn it is, in milliseconds. */
 const MAX_YIELD_MS = 50;
@@ -301,7 +299,7 @@ export class GroupCommit {
 
   #fail(error: unknown, group: PendingAppend[]): void {
     const waitedMs = performance.now() - (group[0]?.queuedAt ?? 0);
-    if (isSqliteError(error, "SQLITE_BUSY") && waitedMs < BUSY_DEADLINE_MS) {
+    if (isSqliteError(error, "SQLITE_BUSY") && waitedMs < LOCK_DEADLINE_MS) {
       this.turns.appenderWants();
       this.#putBack(group);
       return;

@@ -1,7 +1,5 @@
-import { isSqliteError } from "./database.ts";
+import { isSqliteError, LOCK_DEADLINE_MS } from "./database.ts";
 
-/** How long a thread may wait for the write lock altogether, in milliseconds. */
-const LOCK_DEADLINE_MS = 5_000;
 /** After that long a waiting thread looks by itself, in milliseconds. */
 const LOOK_MS = 5;
 /** Who wants the lock says so again within this time, unless it has died: then nobody waits for it. */

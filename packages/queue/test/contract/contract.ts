@@ -4,6 +4,7 @@ import { callbacksContract } from "./callbacks.ts";
 import { cancellingContract } from "./cancelling.ts";
 import { childrenContract } from "./children.ts";
 import { eventsContract } from "./events.ts";
+import { failuresContract } from "./failures.ts";
 import { limitsContract } from "./limits.ts";
 import { schedulesContract } from "./schedules.ts";
 import { tasksContract } from "./tasks.ts";
@@ -11,6 +12,7 @@ import { tasksContract } from "./tasks.ts";
 /** Everything that holds whatever keeps the tasks. */
 export function queueContract(open: OpenBackend): void {
   tasksContract(open);
+  failuresContract(open);
   admissionContract(open);
   callbacksContract(open);
   cancellingContract(open);

@@ -1,8 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createBuffer } from "@millrace/core/buffer";
 import { createMemoryLogger, waitFor } from "@millrace/core/testing";
 import { createTraffic, encodeFrame, hashToken } from "@millrace/load";
@@ -22,12 +19,6 @@ const MAX_START_MIB = 48;
 const MAX_DRAIN_MIB = 500;
 const CONNECTIONS = 1_000;
 const FRAMES_PER_CONNECTION = 20;
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-backlog-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** Fills a buffer file as an agent does that has no database. @returns the marks of its records. */
 async function fillBuffer(path: string): Promise<string[]> {
@@ -71,7 +62,6 @@ test("a backlog of 200 MB is not loaded at the start, drains whole, and 1,000 co
   onTestFinished(() => postgres.remove());
   const databaseUrl = await postgres.createDatabase("telemetry");
   const env = { MILLRACE_BUFFER_MAX_ROWS: "10000000" };
-  const path = join(temporaryFolder(), "buffer.db");
   const settings = { databaseUrl, token: TOKEN, env };
 
   // What an agent takes that has nothing to do.
@@ -81,10 +71,10 @@ test("a backlog of 200 MB is not loaded at the start, drains whole, and 1,000 co
   const idleMib = memoryMib(idle.pid);
   await idle.stop();
 
-  const marks = await fillBuffer(path);
-  await postgres.stop();
-  const agent = await AgentProcess.create({ ...settings, bufferPath: path });
+  const agent = await AgentProcess.create(settings);
   onTestFinished(() => agent.remove());
+  const marks = await fillBuffer(agent.bufferPath);
+  await postgres.stop();
   const startedAt = performance.now();
   await agent.start();
   const readyAfterMs = performance.now() - startedAt;

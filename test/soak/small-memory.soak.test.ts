@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createBuffer } from "@millrace/core/buffer";
@@ -34,12 +33,6 @@ const SMALL = {
 const MAX_RESIDENT_MIB = 150;
 /** What the last third of the samples may have over the second, in MiB. */
 const MAX_GROWTH_MIB = 5;
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-small-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 /** As a user has it: sources, and what strips their types, take some 15 MiB more. @returns its main file. */
 function buildAgent(): string {
@@ -98,7 +91,6 @@ test("an agent set up for it stays within 150 MiB with a backlog of 2 GB and 1,0
   const postgres = await startPostgres();
   onTestFinished(() => postgres.remove());
   const databaseUrl = await postgres.createDatabase("telemetry");
-  const bufferPath = join(temporaryFolder(), "buffer.db");
   const env = {
     ...SMALL,
     MILLRACE_BUFFER_MAX_ROWS: "10000000",
@@ -107,15 +99,14 @@ test("an agent set up for it stays within 150 MiB with a backlog of 2 GB and 1,0
   const builtEntry = buildAgent();
   const settings = {
     databaseUrl,
-    bufferPath,
     token: TOKEN,
     env,
     builtEntry,
     scrapeIntervalMs: 1_000,
   };
   const agent = await AgentProcess.create(settings);
-  onTestFinished(() => agent.kill());
-  await fillBuffer(bufferPath);
+  onTestFinished(() => agent.remove());
+  await fillBuffer(agent.bufferPath);
 
   await agent.start();
   let answers = 0;
